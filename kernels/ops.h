@@ -1,0 +1,176 @@
+// The list of what a device can do. One operation per line, shapes above it; a device that lacks one does not compile.
+//
+// Conventions
+//   - order of arguments: outputs, inputs, weights, sizes, options;
+//   - float* and int32_t* point into device memory; Tensors hold device memory once `place` has been called on them;
+//   - activations are row-major f32 [rows][channels], time first; norms and biases (rank 1) are f32; matrices are
+//     [out][in] in f32, bf16, int8_rows or int4_blocks;
+//   - the arithmetic of one row never depends on how many rows share the call: batch = single, streamed = one-shot;
+//   - the readable version of every operation is in kernels/reference/, the cases that prove it in kernels/cases.h.
+#pragma once
+
+#include "base/types.h"
+
+#include <concepts>
+#include <cstdint>
+
+namespace tts {
+
+// ---- weights of fused operations ---------------------------------------------------------------------------------
+
+struct Norm {       // y = weight * x / sqrt(mean(x^2) + eps)                       without bias (RMSNorm)
+  Tensor weight;    // y = weight * (x - mean(x)) / sqrt(var(x) + eps) + bias       with bias (LayerNorm)
+  Tensor bias;
+  float eps = 0;
+};
+
+struct QkvWeights {
+  Tensor q, k, v;   // [nq*d, H], [nkv*d, H], [nkv*d, H]
+};
+
+enum class Act : uint8_t { none, relu, silu, gelu /* erf */, tanh, sigmoid };
+
+// A causal convolution, packed by pack_conv() or pack_transposed() below. A transposed convolution with kernel s or 2s and
+// stride s is a convolution with 1 or 2 taps and s*out channels: row t holds the s output rows of input row t.
+struct Conv {
+  enum class Input : uint8_t { plain, snake, elu };  // applied to the input rows before they enter the history
+  Tensor weight;    // [taps][in][out]; the last tap multiplies the newest row
+  Tensor bias;      // [out]; may be empty
+  Tensor alpha;     // snake: exp(alpha), exp(beta) as stored in the file, log scale: y = x + sin(x e^alpha)^2 / (e^beta + 1e-9)
+  Tensor beta;
+  Input input = Input::plain;
+  int in = 0, out = 0, taps = 1, dilation = 1, stride = 1;
+  // Rows of history: what stride and dilation leave to look back at.
+  int history_rows() const { return (taps - 1) * dilation + 1 - stride; }
+};
+
+// ---- attention -----------------------------------------------------------------------------------------------------
+
+struct KvCache {            // of one layer. Position p lives in slot p % capacity; each slot is [nkv][d].
+  void* k = nullptr;        // after norm and rotation
+  void* v = nullptr;
+  DType dtype = DType::f32; // f32 or bf16
+  int capacity = 0;         // window: at least window - 1 + rows of a call
+};
+
+struct Heads {
+  int nq = 0, nkv = 0, d = 0;
+  int window = 0;               // positions visible to a query, itself included; 0: all
+  float eps = 0;                // of q_norm and k_norm
+  const float* rope = nullptr;  // [positions][d]: d/2 cosines, then d/2 sines (fill_rope)
+};
+
+// ---- sampling ------------------------------------------------------------------------------------------------------
+
+// Progress of one utterance, in device memory; only the device changes it.
+struct Cursor {
+  int32_t position;  // of the row that enters the talker next
+  int32_t frame;     // the frame whose codes are being made; = tokens - 1
+  int32_t tokens;    // group-0 tokens chosen so far
+  int32_t finish;    // Finish
+  int32_t fault;     // 0, or 1 + code group whose logits were not finite
+};
+enum class Finish : int32_t { running = 0, eos = 1, length = 2, fault = 3 };
+
+struct SampleRule {         // spec/sampling.md sections 2 and 3; the same for every frame of an utterance
+  uint64_t seed = 0;
+  float temperature = 1;    // > 0
+  float top_p = 1;          // >= 1: off
+  float penalty = 1;        // 1: off; group 0 only
+  int top_k = 0;            // 0: off
+  bool greedy = false;
+  int group = 0;            // code group drawn; 0 is the talker's
+  // group 0 only:
+  int eos = 0;              // allowed inside the suppressed range, blocked for the first min_tokens tokens
+  int first_suppressed = 0; // ids in [first_suppressed, V) except eos are never drawn
+  int min_tokens = 0;
+  int max_tokens = 0;       // the token that reaches this number ends the item (Finish::length) and is discarded
+};
+
+struct SampleState {        // all device memory
+  Cursor* cursor = nullptr;
+  int32_t* codes = nullptr;         // [max_frames + 1][groups]
+  int groups = 0;
+  uint32_t* seen = nullptr;         // bitmap of group-0 tokens chosen so far, [ceil(V/32)]
+  float* scores = nullptr;          // [V] scratch; holds the processed scores (-inf where dropped) afterwards
+  const int32_t* forced = nullptr;  // teacher forcing: [frames + 1][groups] codes that are taken instead of the drawn ones
+};
+
+// ---- the list ------------------------------------------------------------------------------------------------------
+
+template <class D>
+concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w, const Norm& norm,
+                          const QkvWeights& qkv, const KvCache& cache, const Heads& heads, const Conv& conv,
+                          const SampleRule& rule, const SampleState& state, const Cursor* cursor, const int32_t* ids,
+                          int32_t* codes, const Tensor* tables, int rows, int n, Act act, void* to, const void* from,
+                          int64_t bytes, const char* name) {
+  // --- matrices
+  // y[rows,M]  = act( x[rows,K] . w[M,K]^T + bias[M] )                     bias may be empty
+  { d.linear(y, x, w, w, rows, act) } -> std::same_as<void>;
+  // y[rows,M] += scale[M] * ( x[rows,K] . w[M,K]^T + bias[M] )             residual; bias and scale may be empty
+  { d.linear_add(y, x, w, w, w, rows) } -> std::same_as<void>;
+  // y[rows,(nq+2nkv)d] = norm(x[rows,H]) . (q | k | v)^T
+  { d.qkv(y, x, norm, qkv, rows) } -> std::same_as<void>;
+  // y[rows,I] = silu( n . gate[I,H]^T ) * ( n . up[I,H]^T ),  n = norm(x[rows,H])
+  { d.gated(y, x, norm, w, w, rows) } -> std::same_as<void>;
+  // y[rows,H] = norm(x[rows,H])                                            y may be x
+  { d.norm(y, x, norm, rows) } -> std::same_as<void>;
+
+  // --- attention
+  // y[rows,nq*d] = attention of x[rows,(nq+2nkv)d] (q | k | v per row) over the cache and these rows. Per-head RMSNorm of
+  // q and k first when the weights [d] are not empty, then rotation, then the rows are appended to the cache, from
+  // *position on; softmax over positions in ascending order; scale 1/sqrt(d).
+  { d.attend(y, x, w, w, cache, heads, ids, rows) } -> std::same_as<void>;
+
+  // --- embeddings
+  // y[rows,H]  = table[ids[rows]]                                          a negative id gives a zero row
+  { d.embed(y, ids, w, rows) } -> std::same_as<void>;
+  // y[rows,H] += table[ids[rows]]                                          a negative id adds nothing
+  { d.embed_add(y, ids, w, rows) } -> std::same_as<void>;
+  // y[rows,H]  = sum over groups g, in order, of tables[g][codes[rows,groups]]
+  { d.sum_codes(y, codes, tables, n, rows) } -> std::same_as<void>;
+  // y[1,H]     = table[ codes[cursor.frame][group] ]                       input of a predictor pass
+  { d.embed_code(y, state, n, w) } -> std::same_as<void>;
+  // y[1,H]     = sum over groups of tables[g][ codes[cursor.frame][g] ] + text[cursor.frame][H]
+  //              (row count-1 of text[count][H], the pad, for every later frame)
+  { d.next_row(y, state, tables, x, n) } -> std::same_as<void>;
+
+  // --- sampling (spec/sampling.md); nothing travels to the host
+  // Draws the code of rule.group from logits[V] into codes. Group 0 belongs to the next frame: it advances the cursor,
+  // keeps the penalty bitmap and sets `finish`. Once `finish` is set, sampling does nothing.
+  { d.sample(state, x, rule, n) } -> std::same_as<void>;
+
+  // --- convolutions (spec/codec-decoder.md section 3); history[history_rows()][in] in and out, zero at the start
+  // y[rows/stride,out]  = conv(input(x[rows,in]))
+  { d.conv(y, x, conv, history, rows) } -> std::same_as<void>;
+  // y[rows/stride,out] += conv(input(x[rows,in]))
+  { d.conv_add(y, x, conv, history, rows) } -> std::same_as<void>;
+  // y[rows,C] = per-channel causal conv, weight[taps][C]; history[taps-1][C]
+  { d.depthwise(y, x, w, w, history, rows) } -> std::same_as<void>;
+  // y[n] = clamp(x[n], -1, 1)
+  { d.clamp(y, x, n) } -> std::same_as<void>;
+
+  // *counter += n
+  { d.advance(codes, n) } -> std::same_as<void>;
+
+  // --- memory. `place` makes a host tensor usable by the operations: the CPU returns it as it is, a GPU uploads it.
+  { d.place(w) } -> std::same_as<Tensor>;
+  { d.allocate(bytes) } -> std::same_as<void*>;   // zeroed; released with the device
+  { d.zero(to, bytes) } -> std::same_as<void>;
+  { d.upload(to, from, bytes) } -> std::same_as<void>;
+  { d.copy(to, from, bytes) } -> std::same_as<void>;
+  { d.download(to, from, bytes) } -> std::same_as<void>;  // waits: the only operation that does
+};
+
+// ---- helpers that prepare weights on the host ------------------------------------------------------------------------
+
+// [out][in][taps] as stored -> [taps][in][out]
+void pack_conv(float* packed, const Tensor& weight);
+// transposed, [in][out][kernel] as stored, kernel = stride or 2*stride -> [kernel/stride taps][in][stride*out]
+void pack_transposed(float* packed, const Tensor& weight, int stride);
+// table [positions][d]; frequencies and angles in f32 as the official implementation computes them
+void fill_rope(float* table, int positions, int d, double theta);
+// One element of a matrix in any stored format, exactly, as f32 (or converted rows)
+void widen_row(float* out, const Tensor& matrix, int64_t row);
+
+}  // namespace tts

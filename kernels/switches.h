@@ -1,0 +1,49 @@
+// Every optimisation can be switched off by name (--ablate NAME); each name has an entry in perf_journal/ and the reverse.
+// How a device is asked for, and what it says about itself and its counters.
+#pragma once
+
+#include "base/types.h"
+
+#include <bitset>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tts {
+
+enum class Ablate : uint8_t {
+  run_ahead,        // the host enqueues frames before it knows that the sequence goes on
+  kCount,
+};
+
+std::string_view name_of(Ablate ablate);
+std::string_view what_it_does(Ablate ablate);  // one line for --help and the journal
+
+struct Switches {
+  std::bitset<static_cast<size_t>(Ablate::kCount)> off;
+  bool on(Ablate ablate) const { return !off.test(static_cast<size_t>(ablate)); }
+};
+Switches parse_ablations(std::string_view comma_separated);  // unknown name: Exit::usage and the list
+
+struct DeviceOptions {
+  int index = 0;            // of the GPU
+  int threads = 0;          // of the CPU; 0: chosen (and explained by `doctor`)
+  std::string cpu_level;    // "": best the CPU has; else portable, avx2, avx512, vnni, amx
+  Switches switches;
+};
+
+// What the device layer counts; per-frame figures are differences divided by frames.
+struct Counters {
+  int64_t syncs = 0;         // device-to-host synchronisations
+  int64_t launches = 0;      // kernels executed, nodes of graphs included
+  int64_t graph_replays = 0;
+  int64_t copies = 0;        // host <-> device
+  int64_t allocations = 0;
+  Counters operator-(const Counters& o) const {
+    return {syncs - o.syncs, launches - o.launches, graph_replays - o.graph_replays, copies - o.copies,
+            allocations - o.allocations};
+  }
+};
+
+}  // namespace tts

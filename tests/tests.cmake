@@ -1,0 +1,22 @@
+find_package(Catch2 REQUIRED)
+include(Catch)
+
+# tests/catch.h hides whether Catch2 is 2.13 or 3.x; catch_main.cpp is compiled once.
+add_library(tts_test STATIC tests/catch_main.cpp)
+target_link_libraries(tts_test PUBLIC tts_tools Catch2::Catch2)
+target_include_directories(tts_test PUBLIC ${CMAKE_SOURCE_DIR}/tests)
+target_compile_definitions(tts_test PUBLIC TTS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TTS_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+file(GLOB TTS_TEST_HELPERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*.cpp)
+list(FILTER TTS_TEST_HELPERS EXCLUDE REGEX "_test\\.cpp$|catch_main\\.cpp$|fuzz_.*\\.cpp$")
+target_sources(tts_test PRIVATE ${TTS_TEST_HELPERS})
+
+file(GLOB TTS_TESTS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*_test.cpp)
+list(FILTER TTS_TESTS EXCLUDE REGEX "golden_test\\.cpp$")  # a program of its own, below
+foreach(source ${TTS_TESTS})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE tts_test)
+  catch_discover_tests(${name} TEST_PREFIX "${name}: ")
+endforeach()
+
+add_test(NAME floors COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)

@@ -1,0 +1,13 @@
+# tools/common holds nothing: the files that several programs share are cli, report and the like, one library of them.
+file(GLOB TTS_TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.cpp)
+file(GLOB TTS_PROGRAMS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/tts_*.cpp)
+list(REMOVE_ITEM TTS_TOOL_SOURCES ${TTS_PROGRAMS})
+add_library(tts_tools STATIC ${TTS_TOOL_SOURCES})
+target_link_libraries(tts_tools PUBLIC tts_engine)
+foreach(source ${TTS_PROGRAMS})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "_" "-" name ${name})
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE tts_tools)
+  install(TARGETS ${name} RUNTIME)
+endforeach()
