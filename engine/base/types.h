@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace tts {
 
@@ -82,6 +84,14 @@ struct Tensor {
 };
 
 std::string str(const Tensor& tensor);  // "BF16[512,1024]"
+
+// A visitor of each() lists that puts a prefix before every name: layer.each(m, within("layers.3.", t)).
+template <class Visit>
+auto within(std::string prefix, Visit& visit) {
+  return [prefix = std::move(prefix), &visit](Tensor& tensor, std::string_view name, const Shape& shape) {
+    visit(tensor, prefix + std::string(name), shape);
+  };
+}
 
 // ---- geometry --------------------------------------------------------------------------------------------------
 
