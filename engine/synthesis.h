@@ -1,0 +1,125 @@
+// What the tools see of the engine: open a checkpoint on a device, speak a request, receive samples.
+//
+//   Engine engine(model, {.kind = "cpu"});
+//   Spoken spoken = engine.speak({.text = "Hello."}, {.samples = [&](std::span<const float> pcm) { write(pcm); }});
+#pragma once
+
+#include "engine/model.h"
+#include "kernels/arena.h"
+#include "kernels/switches.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tts {
+
+enum class TextMode : uint8_t { automatic, upfront, stream };
+enum class FinishReason : uint8_t { eos, length, guard, cancelled, timeout };
+std::string_view str(FinishReason reason);
+
+struct Sampling {  // fields start as the checkpoint's generation_config.json says (defaults_of)
+  bool greedy = false, sub_greedy = false;
+  float temperature = 0, sub_temperature = 0;
+  float top_p = 0, sub_top_p = 0;
+  int top_k = 0, sub_top_k = 0;
+  float repetition_penalty = 0;
+  int max_new_tokens = 0;  // talker tokens: at most one frame fewer
+};
+Sampling defaults_of(const GenerationDefaults& defaults);
+
+struct ClonedVoice {                    // Base checkpoints
+  std::vector<float> speaker_vector;    // [H]
+  std::vector<int32_t> codes;           // [R][groups]; empty: speaker vector only
+  std::string transcript;               // of the reference, in-context mode
+  bool in_context() const { return !codes.empty(); }
+};
+
+struct SpeakRequest {
+  std::string text;
+  std::string speaker;                  // "": no speaker row
+  std::string language = "auto";        // name or "auto"
+  std::string instruct;
+  std::shared_ptr<const ClonedVoice> voice;
+  TextMode text_mode = TextMode::automatic;
+  bool raw_control_tokens = false;      // tokenise the official template string whole
+  Sampling sampling;
+  uint64_t seed = 0;
+  double max_seconds = 0;               // 0: no limit of its own
+  bool guard = true;
+  int first_chunk_frames = 1, chunk_frames = 4;  // how often samples are handed over; never changes them
+  bool official_chunks = false;         // decode in chunks of 300 frames with 25 of context, as the official package
+  bool official_reference_cut = false;  // the proportional cut of the reference part
+  std::vector<int32_t> forced_codes;    // teacher forcing: [frames + 1][groups]
+};
+
+struct Progress {
+  int frames = 0;
+  double seconds = 0;          // of audio
+  double elapsed_seconds = 0;
+  int expected_frames = 0;     // estimate from the text
+};
+
+struct SpeakCallbacks {        // called on the caller's thread
+  std::function<void(std::span<const float>)> samples;
+  std::function<void(const Progress&)> progress;
+  std::function<std::optional<FinishReason>()> stop;  // asked every frame; cancelled or timeout ends the item
+};
+
+struct StageTimes {            // milliseconds
+  double tokenize = 0, prefill = 0, first_audio = 0, talker = 0, predictor = 0, codec = 0, write = 0, total = 0;
+};
+
+struct Spoken {
+  FinishReason finish = FinishReason::eos;
+  std::vector<int32_t> codes;  // [frames][groups]
+  int frames = 0;
+  int64_t samples = 0;
+  int text_tokens = 0, prompt_rows = 0;
+  std::string language_used;   // after the dialect override; "auto" when none
+  double predictor_passes = 0; // per frame
+  StageTimes times;
+  Counters counters;           // after the prefill
+  std::vector<std::string> warnings;
+};
+
+struct DeviceChoice {
+  std::string kind = "auto";   // auto, cpu, cuda, reference, emulator
+  std::string dtype = "auto";  // auto, f32, bf16
+  std::string quant = "none";  // none, int8, int4
+  DeviceOptions options;
+};
+struct DeviceFacts {
+  std::string kind, name, dtype, quant, why;  // `why`: how auto decided; empty when the device was named
+  int threads = 0;
+  int64_t memory_bytes = 0;    // device memory taken
+};
+// Which device `choice` means on this machine; Exit::device with what was found and needed when it cannot run.
+DeviceFacts resolve_device(const DeviceChoice& choice);
+std::vector<std::string> device_kinds();  // of this build
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice);
+  Engine(Engine&&) noexcept;
+  ~Engine();
+
+  Spoken speak(const SpeakRequest& request, const SpeakCallbacks& callbacks);
+  // Codes alone -> samples: [frames][groups].
+  std::vector<float> decode(std::span<const int32_t> codes, bool official_chunks = false);
+
+  const Model& model() const;
+  const DeviceFacts& device() const;
+  std::vector<Arena::Entry> plan() const;  // session memory, by name
+  int64_t session_bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tts
