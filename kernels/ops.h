@@ -155,11 +155,19 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
 
   // --- memory. `place` makes a host tensor usable by the operations: the CPU returns it as it is, a GPU uploads it.
   { d.place(w) } -> std::same_as<Tensor>;
-  { d.allocate(bytes) } -> std::same_as<void*>;   // zeroed; released with the device
+  { d.allocate(bytes) } -> std::same_as<void*>;   // zeroed; released by hand or with the device
+  { d.release(to) } -> std::same_as<void>;
   { d.zero(to, bytes) } -> std::same_as<void>;
   { d.upload(to, from, bytes) } -> std::same_as<void>;
   { d.copy(to, from, bytes) } -> std::same_as<void>;
   { d.download(to, from, bytes) } -> std::same_as<void>;  // waits: the only operation that does
+
+  // --- progress. The host learns that a frame is done without waiting for it: publish() stands at the end of a frame's work
+  // and makes the cursor of that moment visible; peek() returns the newest visible one. On the CPU both are plain memory.
+  { d.publish(cursor) } -> std::same_as<void>;
+  { d.peek(cursor) } -> std::same_as<Cursor>;
+  // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
+  // then depend on nothing but device memory. Without it the engine calls body().
 };
 
 // ---- helpers that prepare weights on the host ------------------------------------------------------------------------

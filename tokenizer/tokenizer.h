@@ -53,4 +53,7 @@ std::vector<uint32_t> split_pieces(std::string_view nfc_text, Pretokenizer preto
 // Offset of the first byte that is not valid UTF-8 (overlong forms and surrogates are invalid), or npos.
 size_t first_invalid_utf8(std::string_view text);
 
+// Something can be spoken: a letter, a digit or a symbol; white space, punctuation, marks and controls alone cannot.
+bool is_speakable(std::string_view text);
+
 }  // namespace tts
