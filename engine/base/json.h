@@ -3,23 +3,34 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/limits.h"
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace tts {
 
-// One value of a parsed document; a plain tree. Getters check type and range and throw Exit::bad_input.
+// One value of a parsed document; a plain tree, moved but never copied (a node knows its place by its container).
+// Getters check type and range and throw Exit::bad_input.
 class Json {
  public:
   enum class Kind : uint8_t { null, boolean, integer, big, real, text, array, object };  // big: outside int64
 
-  // `origin` is the file name (or "line 3 of items.jsonl") that messages begin with.
-  static Json parse(std::string_view bytes, const std::string& origin);
+  // `origin` is the file name (or "line 3 of items.jsonl") that messages begin with. The outermost value is an object or
+  // an array.
+  static Json parse(std::string_view bytes, const std::string& origin, int64_t byte_limit = limits::kJsonBytes);
   static Json load(const std::string& path);
+
+  Json() = default;
+  Json(Json&&) noexcept;
+  Json& operator=(Json&&) noexcept;
+  ~Json();
 
   Kind kind() const { return kind_; }
   bool is_null() const { return kind_ == Kind::null; }
@@ -43,14 +54,11 @@ class Json {
 
  private:
   friend struct JsonBuilder;
+  struct Box;                      // the children of an array or object, and where it stands itself
   Kind kind_ = Kind::null;
-  bool boolean_ = false;
-  int64_t integer_ = 0;
-  double real_ = 0;
-  std::string text_;
-  std::vector<Json> items_;
-  std::vector<std::pair<std::string, Json>> members_;
-  std::string where_;
+  uint32_t slot_ = 0;              // number within `parent_`
+  const Box* parent_ = nullptr;    // null: the outermost value
+  std::variant<std::monostate, bool, int64_t, double, std::unique_ptr<std::string>, std::unique_ptr<Box>> value_;
 };
 
 // Writing: values are appended in order, commas and quotes are set here. Doubles are written with the shortest digits that

@@ -21,6 +21,7 @@ inline constexpr Limit kTensorRank{"tensor rank", 8, "axes"};
 inline constexpr Limit kTensorNameBytes{"tensor name", 512, "bytes"};
 inline constexpr Limit kJsonBytes{"JSON file", 16 << 20, "bytes"};
 inline constexpr Limit kJsonDepth{"JSON depth", 32, "levels"};
+inline constexpr Limit kJsonValues{"JSON values of a file", 2'200'000, "values"};
 inline constexpr Limit kVocabularyBytes{"vocab.json, merges.txt", 16 << 20, "bytes"};
 inline constexpr Limit kVocabularyEntries{"vocab.json, merges.txt entries", 1 << 20, "entries"};
 inline constexpr Limit kHidden{"hidden width", 16'384, "channels"};
@@ -43,6 +44,7 @@ inline constexpr Limit kFrames{"frames of one item", 8'192, "frames"};
 
 inline constexpr const Limit* kAll[] = {
     &kHeaderBytes, &kTensors,      &kTensorRank,     &kTensorNameBytes,   &kJsonBytes,   &kJsonDepth,
+    &kJsonValues,
     &kVocabularyBytes, &kVocabularyEntries, &kHidden, &kLayers,           &kHeads,       &kVocabulary,
     &kCodeGroups,  &kCodecChannels, &kTextBytes,     &kTextTokens,        &kInputBytes,  &kClipBytes,
     &kClipDecodedBytes, &kClipSeconds, &kClipMinSamples, &kClipChannels,  &kClipMinRate, &kClipMaxRate,
