@@ -2,13 +2,13 @@
 // knows them all; the only one with a conditional for a back end.
 #pragma once
 
-#include "cpu/cpu.h"
-#include "ops.h"
-#include "reference/reference.h"
-#include "switches.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/ops.h"
+#include "kernels/reference/reference.h"
+#include "kernels/switches.h"
 
 #if defined(TTS_CUDA) || defined(TTS_EMULATOR)
-#include "cuda/cuda.h"
+#include "kernels/cuda/cuda.h"
 #define TTS_DEVICES(X) X(Reference) X(Cpu) X(Cuda)
 #else
 #define TTS_DEVICES(X) X(Reference) X(Cpu)

@@ -10,9 +10,12 @@
 #pragma once
 
 #include "base/types.h"
+#include "kernels/switches.h"
 
 #include <concepts>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace tts {
 
@@ -166,6 +169,14 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // and makes the cursor of that moment visible; peek() returns the newest visible one. On the CPU both are plain memory.
   { d.publish(cursor) } -> std::same_as<void>;
   { d.peek(cursor) } -> std::same_as<Cursor>;
+  // --- what a device says about itself. Constructed as D(const DeviceOptions&); Exit::device with what was found and what
+  // is needed when it cannot run here.
+  { D::kind() } -> std::convertible_to<std::string_view>;  // "reference", "cpu", "cuda", "emulator": what --device takes
+  { d.name() } -> std::same_as<std::string>;               // of the processor, with the instruction sets or capability used
+  { d.threads() } -> std::same_as<int>;                    // host threads that compute
+  { d.memory_bytes() } -> std::same_as<int64_t>;           // allocated on the device now
+  { d.counters() } -> std::same_as<Counters>;
+  { d.switches() } -> std::convertible_to<const Switches&>;
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
   // then depend on nothing but device memory. Without it the engine calls body().
 };
