@@ -19,11 +19,12 @@ constexpr int count_places(std::string_view text) {
 }
 
 inline void append(std::string& out, std::string_view text) { out += text; }
+inline void append(std::string& out, const char* text) { out += text; }
 inline void append(std::string& out, char c) { out += c; }
-inline void append(std::string& out, bool value) { out += value ? "true" : "false"; }
+inline void append(std::string& out, std::same_as<bool> auto value) { out += value ? "true" : "false"; }
 
 template <class T>
-  requires(std::is_arithmetic_v<T>)
+  requires(std::is_arithmetic_v<T> && !std::same_as<T, bool>)
 void append(std::string& out, T value) {
   char digits[64];
   const auto end = std::to_chars(digits, digits + sizeof digits, value);
