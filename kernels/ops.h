@@ -130,7 +130,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.embed(y, ids, w, rows) } -> std::same_as<void>;
   // y[rows,H] += table[ids[rows]]                                          a negative id adds nothing
   { d.embed_add(y, ids, w, rows) } -> std::same_as<void>;
-  // y[rows,H]  = sum over groups g, in order, of tables[g][codes[rows,groups]]
+  // y[rows,H]  = sum over groups g, in order, of tables[g][codes[rows,groups]]; `tables` is an array on the host, an empty
+  //              table adds nothing (the codec sums its semantic and its acoustic groups apart)
   { d.sum_codes(y, codes, tables, n, rows) } -> std::same_as<void>;
   // y[1,H]     = table[ codes[cursor.frame][group] ]                       input of a predictor pass
   { d.embed_code(y, state, n, w) } -> std::same_as<void>;
