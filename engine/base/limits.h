@@ -24,6 +24,7 @@ inline constexpr Limit kJsonDepth{"JSON depth", 32, "levels"};
 inline constexpr Limit kJsonValues{"JSON values of a file", 2'200'000, "values"};
 inline constexpr Limit kVocabularyBytes{"vocab.json, merges.txt", 16 << 20, "bytes"};
 inline constexpr Limit kVocabularyEntries{"vocab.json, merges.txt entries", 1 << 20, "entries"};
+inline constexpr Limit kAddedTokenBytes{"added token", 256, "bytes"};
 inline constexpr Limit kHidden{"hidden width", 16'384, "channels"};
 inline constexpr Limit kLayers{"layers", 256, "layers"};
 inline constexpr Limit kHeads{"heads", 256, "heads"};
@@ -43,12 +44,12 @@ inline constexpr Limit kClipMaxRate{"reference audio rate", 192'000, "Hz"};
 inline constexpr Limit kFrames{"frames of one item", 8'192, "frames"};
 
 inline constexpr const Limit* kAll[] = {
-    &kHeaderBytes, &kTensors,      &kTensorRank,     &kTensorNameBytes,   &kJsonBytes,   &kJsonDepth,
-    &kJsonValues,
-    &kVocabularyBytes, &kVocabularyEntries, &kHidden, &kLayers,           &kHeads,       &kVocabulary,
-    &kCodeGroups,  &kCodecChannels, &kTextBytes,     &kTextTokens,        &kInputBytes,  &kClipBytes,
-    &kClipDecodedBytes, &kClipSeconds, &kClipMinSamples, &kClipChannels,  &kClipMinRate, &kClipMaxRate,
-    &kFrames,
+    &kHeaderBytes,      &kTensors,     &kTensorRank,      &kTensorNameBytes,   &kJsonBytes,
+    &kJsonDepth,        &kJsonValues,  &kVocabularyBytes, &kVocabularyEntries, &kAddedTokenBytes,
+    &kHidden,           &kLayers,      &kHeads,           &kVocabulary,        &kCodeGroups,
+    &kCodecChannels,    &kTextBytes,   &kTextTokens,      &kInputBytes,        &kClipBytes,
+    &kClipDecodedBytes, &kClipSeconds, &kClipMinSamples,  &kClipChannels,      &kClipMinRate,
+    &kClipMaxRate,      &kFrames,
 };
 
 }  // namespace limits
