@@ -151,6 +151,10 @@ std::string to_nfc(std::string_view text) {
   return out;
 }
 
+std::string normalization_library() {
+  return format("utf8proc {} (Unicode {})", utf8proc_version(), utf8proc_unicode_version());
+}
+
 size_t first_invalid_utf8(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     uint64_t eight = 0;

@@ -9,6 +9,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "tokenizer/normalize.h"
 #include "tokenizer/tokenizer.h"
 
 #include <memory>
@@ -132,6 +133,14 @@ std::vector<uint32_t> split_pieces(std::string_view text, Pretokenizer pretokeni
     pieces.push_back(static_cast<uint32_t>(ends[1]));
   }
   return pieces;
+}
+
+std::string unicode_versions() {
+  char version[64] = {}, unicode[64] = {};
+  pcre2_config(PCRE2_CONFIG_VERSION, version);
+  pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
+  const std::string_view number = std::string_view(version).substr(0, std::string_view(version).find(' '));
+  return format("PCRE2 {} (Unicode {}), {}", number, unicode, normalization_library());
 }
 
 }  // namespace tts

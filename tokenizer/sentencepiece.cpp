@@ -14,6 +14,7 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 namespace tts {
@@ -25,8 +26,8 @@ constexpr unsigned char kUnknown{2}, kControl{3}, kUserDefined{4}, kByte{6};
 // One message in the protocol-buffer wire format.
 class Fields {
  public:
-  Fields(std::string& file, size_t begin, size_t end, const std::string& name)
-      : file_(file), name_(name), at_(begin), end_(end) {}
+  Fields(std::string& file, size_t from, size_t to, const std::string& name)
+      : file_(file), name_(name), at_(from), end_(to) {}
 
   uint64_t number = 0, kind = 0;  // of the current field; kind 0: integer, 1: 8 bytes, 2: bytes, 5: 4 bytes
   size_t begin = 0, end = 0;      // its value in the file
@@ -189,9 +190,13 @@ std::string SentencePiece::piece(int32_t id) const {
     return {1, static_cast<char>(byte)};
   }
   constexpr std::string_view kBlank{"\xe2\x96\x81"};  // U+2581 stands for a space
-  std::string text = piece.text;
-  for (size_t at = text.find(kBlank); at != text.npos; at = text.find(kBlank, at + 1))
-    text.replace(at, kBlank.size(), " ");
+  std::string text;
+  std::string_view rest = piece.text;
+  for (size_t at = rest.find(kBlank); at != rest.npos; at = rest.find(kBlank)) {
+    text.append(rest.substr(0, at)).append(" ");
+    rest.remove_prefix(at + kBlank.size());
+  }
+  text += rest;
   return text;
 }
 

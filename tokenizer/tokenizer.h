@@ -56,6 +56,9 @@ class Tokenizer {
 // timing.
 std::vector<uint32_t> split_pieces(std::string_view nfc_text, Pretokenizer pretokenizer);
 
+// "PCRE2 10.42 (Unicode 14.0.0), utf8proc 2.8.0 (Unicode 15.0.0)": the libraries that know the characters.
+std::string unicode_versions();
+
 // Offset of the first byte that is not valid UTF-8 (overlong forms and surrogates are invalid), or npos.
 size_t first_invalid_utf8(std::string_view text);
 
