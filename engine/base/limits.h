@@ -37,6 +37,7 @@ inline constexpr Limit kInputBytes{"whole text input", 64 << 20, "bytes"};
 inline constexpr Limit kClipBytes{"reference audio file", 64 << 20, "bytes"};
 inline constexpr Limit kClipDecodedBytes{"reference audio, decoded", 64 << 20, "bytes"};
 inline constexpr Limit kClipSeconds{"reference audio", 60, "seconds"};
+inline constexpr Limit kClipSilenceMs{"silence appended to reference audio", 5'000, "ms"};
 inline constexpr Limit kClipMinSamples{"reference audio at 24 kHz, at least", 1'280, "samples"};
 inline constexpr Limit kClipChannels{"reference audio", 8, "channels"};
 inline constexpr Limit kClipMinRate{"reference audio rate, at least", 8'000, "Hz"};
@@ -49,7 +50,7 @@ inline constexpr const Limit* kAll[] = {
     &kHidden,           &kLayers,      &kHeads,           &kVocabulary,        &kCodeGroups,
     &kCodecChannels,    &kTextBytes,   &kTextTokens,      &kInputBytes,        &kClipBytes,
     &kClipDecodedBytes, &kClipSeconds, &kClipMinSamples,  &kClipChannels,      &kClipMinRate,
-    &kClipMaxRate,      &kFrames,
+    &kClipMaxRate,      &kFrames,      &kClipSilenceMs,
 };
 
 }  // namespace limits
