@@ -9,7 +9,9 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tts {
@@ -21,6 +23,7 @@ class ModelFiles {
   static ModelFiles open(const std::string& directory_or_embedded);
   bool has(std::string_view name) const;                       // "speech_tokenizer/config.json"
   std::span<const std::byte> bytes(std::string_view name) const;  // absent: Exit::bad_input naming the file
+  std::string_view text(std::string_view name) const;             // the same bytes
   std::span<const std::byte> shard(std::string_view folder, std::string_view name) const;  // confined to the folder
   std::string path(std::string_view name) const;               // what messages call it
   const std::string& directory() const;
@@ -41,21 +44,32 @@ struct VoiceRules {
   bool spell_numbers = false;      // cannot read digits and symbols by itself
   std::string description;
 };
+VoiceRules parse_voice_rules(std::string_view bytes, const std::string& origin);
 
 struct Model {
   ModelFiles files;
   ModelConfig config;
   VoiceRules rules;
   Tokenizer tokenizer;
-  TalkerWeights talker;
-  PredictorWeights predictor;
-  CodecDecoderWeights decoder;
-  std::optional<CodecEncoderWeights> encoder;             // absent as a group: encoding is refused by name
-  std::optional<SpeakerEncoderWeights> speaker_encoder;   // type base
-  std::vector<std::string> warnings;                      // unknown extra tensors
+  TalkerWeights talker{};
+  PredictorWeights predictor{};
+  CodecDecoderWeights decoder{};
+  std::optional<CodecEncoderWeights> encoder{};           // absent as a group: encoding is refused by name
+  std::optional<SpeakerEncoderWeights> speaker_encoder{}; // type base
+  std::vector<std::string> warnings{};                    // unknown extra tensors
   int64_t weight_bytes = 0;                               // as stored
-  std::vector<std::unique_ptr<std::byte[]>> owned;        // tensors that had to be widened or realigned
+  std::vector<std::unique_ptr<std::byte[]>> owned{};      // tensors that had to be widened or realigned
 };
+
+// Every tensor of a loaded model, in the order of the lists: visit(tensor, name, shape).
+template <class Visit>
+void each_tensor(Model& m, Visit&& visit) {
+  m.talker.each(m.config.talker, visit);
+  m.predictor.each(m.config, visit);
+  if (m.speaker_encoder) m.speaker_encoder->each(*m.config.speaker_encoder, visit);
+  m.decoder.each(m.config.codec, visit);
+  if (m.encoder) m.encoder->each(*m.config.codec_encoder, visit);
+}
 
 struct LoadOptions {
   bool strict = false;  // unknown tensors are errors

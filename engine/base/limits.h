@@ -28,9 +28,15 @@ inline constexpr Limit kAddedTokenBytes{"added token", 256, "bytes"};
 inline constexpr Limit kHidden{"hidden width", 16'384, "channels"};
 inline constexpr Limit kLayers{"layers", 256, "layers"};
 inline constexpr Limit kHeads{"heads", 256, "heads"};
+inline constexpr Limit kHeadWidth{"head width", 1'024, "channels"};
+inline constexpr Limit kMlpWidth{"MLP width", 65'536, "channels"};
+inline constexpr Limit kPositions{"positions of a stack", 1 << 20, "positions"};
 inline constexpr Limit kVocabulary{"vocabulary", 1 << 20, "entries"};
 inline constexpr Limit kCodeGroups{"code groups", 64, "groups"};
 inline constexpr Limit kCodecChannels{"codec channels", 8'192, "channels"};
+inline constexpr Limit kCodecStages{"stages of a codec side", 16, "stages"};
+inline constexpr Limit kConvTaps{"taps of a convolution", 64, "taps"};
+inline constexpr Limit kSamplesPerFrame{"samples of a frame", 65'536, "samples"};
 inline constexpr Limit kTextBytes{"text of one item", 32 << 10, "bytes"};
 inline constexpr Limit kTextTokens{"text of one item", 8'192, "tokens"};
 inline constexpr Limit kInputBytes{"whole text input", 64 << 20, "bytes"};
@@ -44,14 +50,44 @@ inline constexpr Limit kClipMinRate{"reference audio rate, at least", 8'000, "Hz
 inline constexpr Limit kClipMaxRate{"reference audio rate", 192'000, "Hz"};
 inline constexpr Limit kFrames{"frames of one item", 8'192, "frames"};
 
+// clang-format off: one per line
 inline constexpr const Limit* kAll[] = {
-    &kHeaderBytes,      &kTensors,     &kTensorRank,      &kTensorNameBytes,   &kJsonBytes,
-    &kJsonDepth,        &kJsonValues,  &kVocabularyBytes, &kVocabularyEntries, &kAddedTokenBytes,
-    &kHidden,           &kLayers,      &kHeads,           &kVocabulary,        &kCodeGroups,
-    &kCodecChannels,    &kTextBytes,   &kTextTokens,      &kInputBytes,        &kClipBytes,
-    &kClipDecodedBytes, &kClipSeconds, &kClipMinSamples,  &kClipChannels,      &kClipMinRate,
-    &kClipMaxRate,      &kFrames,      &kClipSilenceMs,
+    &kHeaderBytes,
+    &kTensors,
+    &kTensorRank,
+    &kTensorNameBytes,
+    &kJsonBytes,
+    &kJsonDepth,
+    &kJsonValues,
+    &kVocabularyBytes,
+    &kVocabularyEntries,
+    &kAddedTokenBytes,
+    &kHidden,
+    &kLayers,
+    &kHeads,
+    &kHeadWidth,
+    &kMlpWidth,
+    &kPositions,
+    &kVocabulary,
+    &kCodeGroups,
+    &kCodecChannels,
+    &kCodecStages,
+    &kConvTaps,
+    &kSamplesPerFrame,
+    &kTextBytes,
+    &kTextTokens,
+    &kInputBytes,
+    &kClipBytes,
+    &kClipDecodedBytes,
+    &kClipSeconds,
+    &kClipSilenceMs,
+    &kClipMinSamples,
+    &kClipChannels,
+    &kClipMinRate,
+    &kClipMaxRate,
+    &kFrames,
 };
+// clang-format on
 
 }  // namespace limits
 }  // namespace tts
