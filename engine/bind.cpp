@@ -25,9 +25,10 @@ void Binder::operator()(Tensor& tensor, std::string_view name, const Shape& shap
   check(found != nullptr, Exit::bad_input, "{}: tensor {}: expected {}, got none", table.path, name, shape);
   const Tensor& stored = found->tensor;
   const std::string& path = table.paths[found->file];
-  check(stored.shape == shape, Exit::bad_input, "{}: tensor {}: expected {}, got {}", path, name, shape, stored);
-  check(stored.dtype == DType::f32 || stored.dtype == DType::bf16 || stored.dtype == DType::f16, Exit::bad_input,
-        "{}: tensor {}: expected F32, BF16 or F16, got {}", path, name, stored);
+  check(stored.shape == shape, Exit::bad_input, "{}: tensor {}: expected {}, got {}", path, name, shape,
+        stored);
+  check(stored.dtype == DType::f32 || stored.dtype == DType::bf16 || stored.dtype == DType::f16,
+        Exit::bad_input, "{}: tensor {}: expected F32, BF16 or F16, got {}", path, name, stored);
   tensor = stored;
   bound.insert(found->name);
   bytes += found->bytes;

@@ -1,5 +1,5 @@
-// The two visitors that turn each() lists into usable tensors: Binder finds and compares, Converter copies what cannot be
-// used as it lies in the file.
+// The two visitors that turn each() lists into usable tensors: Binder finds and compares, Converter copies
+// what cannot be used as it lies in the file.
 #pragma once
 
 #include "engine/safetensors.h"
@@ -12,7 +12,8 @@
 
 namespace tts {
 
-// Name -> view of the mapped bytes; nothing is allocated. A tensor that is missing or of another shape is refused.
+// Name -> view of the mapped bytes; nothing is allocated. A tensor that is missing or of another shape is
+// refused.
 struct Binder {
   const TensorTable& table;
   std::set<std::string_view>& bound;  // the names visited; views into the table

@@ -21,9 +21,11 @@ std::string lower(std::string_view text) {
 
 std::string read_name(const std::string& key, const Json& value) {
   const std::string name = lower(key);
-  const bool plain = std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  const bool plain =
+      std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   check(!name.empty() && name.size() <= kNameBytes && plain, Exit::bad_input,
-        "{}: expected a name of 1..{} bytes without control characters, got {} bytes", value.where(), kNameBytes, name.size());
+        "{}: expected a name of 1..{} bytes without control characters, got {} bytes", value.where(),
+        kNameBytes, name.size());
   return name;
 }
 
@@ -31,7 +33,8 @@ void read_languages(TalkerConfig& t, const Json& object) {
   for (const auto& [key, id] : object.at("codec_language_id").members()) {
     const std::string name = read_name(key, id);
     for (const Named& other : t.languages) {
-      check(other.name != name, Exit::bad_input, "{}: expected every name once whatever its case, got it twice", id.where());
+      check(other.name != name, Exit::bad_input,
+            "{}: expected every name once whatever its case, got it twice", id.where());
     }
     t.languages.push_back({name, static_cast<int>(id.integer(t.first_suppressed, t.dims.V - 1))});
   }
@@ -42,12 +45,15 @@ std::string read_dialect(const TalkerConfig& t, const Json* dialects, const std:
   const Json* value = dialects == nullptr || dialects->is_null() ? nullptr : dialects->find(key);
   if (value == nullptr) return "";
   if (value->kind() == Json::Kind::boolean) {
-    check(!value->boolean(), Exit::bad_input, "{}: expected false or the name of a language, got true", value->where());
+    check(!value->boolean(), Exit::bad_input, "{}: expected false or the name of a language, got true",
+          value->where());
     return "";
   }
   const std::string dialect = lower(value->text());
-  const bool known = std::any_of(t.languages.begin(), t.languages.end(), [&](const Named& l) { return l.name == dialect; });
-  check(known, Exit::bad_input, "{}: expected a key of codec_language_id, got {}", value->where(), value->brief());
+  const bool known =
+      std::any_of(t.languages.begin(), t.languages.end(), [&](const Named& l) { return l.name == dialect; });
+  check(known, Exit::bad_input, "{}: expected a key of codec_language_id, got {}", value->where(),
+        value->brief());
   return dialect;
 }
 
@@ -57,7 +63,8 @@ void read_speakers(TalkerConfig& t, const Json& object) {
   for (const auto& [key, id] : speakers->members()) {
     const std::string name = read_name(key, id);
     for (const Speaker& other : t.speakers) {
-      check(other.name != name, Exit::bad_input, "{}: expected every name once whatever its case, got it twice", id.where());
+      check(other.name != name, Exit::bad_input,
+            "{}: expected every name once whatever its case, got it twice", id.where());
     }
     t.speakers.push_back({name, static_cast<int>(id.integer(t.first_suppressed, t.dims.V - 1)),
                           read_dialect(t, object.find("spk_is_dialect"), key)});
@@ -71,12 +78,14 @@ void expect_plain_attention(const Json& object) {
   expect_boolean(object, "tie_word_embeddings", false);
   if (const Json* types = object.find("layer_types"); types != nullptr && !types->is_null()) {
     for (const Json& type : types->items()) {
-      check(type.text() == "full_attention", Exit::bad_input, "{}: expected \"full_attention\", got {}", type.where(), type.brief());
+      check(type.text() == "full_attention", Exit::bad_input, "{}: expected \"full_attention\", got {}",
+            type.where(), type.brief());
     }
   }
   const Json* scaling = object.find("rope_scaling");
   if (scaling == nullptr || scaling->is_null()) return;
-  expect_text(*scaling, "rope_type", "default");  // sections may differ: all three positions of a row are the same
+  expect_text(*scaling, "rope_type",
+              "default");  // sections may differ: all three positions of a row are the same
   expect_text(*scaling, "type", "default");
 }
 
@@ -90,7 +99,9 @@ TalkerConfig read_talker(const Json& object) {
   t.text_vocabulary = read_int(object, "text_vocab_size", 2, limits::kVocabulary);
   t.groups = read_int(object, "num_code_groups", 2, limits::kCodeGroups);
   t.max_positions = read_int(object, "max_position_embeddings", 1, limits::kPositions);
-  const auto control = [&](std::string_view key) { return read_int(object, key, t.first_suppressed, t.dims.V - 1); };
+  const auto control = [&](std::string_view key) {
+    return read_int(object, key, t.first_suppressed, t.dims.V - 1);
+  };
   t.pad = control("codec_pad_id");
   t.bos = control("codec_bos_id");
   t.eos = control("codec_eos_token_id");
@@ -108,7 +119,8 @@ Dims read_predictor(const Json& object, int groups) {
   expect_plain_attention(object);
   m.V = read_int(object, "vocab_size", 1, limits::kVocabulary);
   const int own = read_int(object, "num_code_groups", 2, limits::kCodeGroups);
-  check(own == groups, Exit::bad_input, "{}: expected the talker's {}, got {}", object.at("num_code_groups").where(), groups, own);
+  check(own == groups, Exit::bad_input, "{}: expected the talker's {}, got {}",
+        object.at("num_code_groups").where(), groups, own);
   return m;
 }
 
@@ -123,7 +135,8 @@ GenerationDefaults read_generation(const Json& file, int vocabulary) {
   const auto integer = [&](int& field, std::string_view key, int64_t low, int64_t high) {
     if (file.has(key)) field = read_int(file, key, low, high);
   };
-  constexpr double kAboveZero{1e-6};  // temperature and top_p are positive; this is the smallest that means anything
+  constexpr double kAboveZero{
+      1e-6};  // temperature and top_p are positive; this is the smallest that means anything
   boolean(g.do_sample, "do_sample");
   boolean(g.sub_do_sample, "subtalker_dosample");
   number(g.temperature, "temperature", kAboveZero, 2);
@@ -141,7 +154,8 @@ ModelType read_type(const Json& value) {
   for (const ModelType type : {ModelType::base, ModelType::custom_voice, ModelType::voice_design}) {
     if (value.text() == str(type)) return type;
   }
-  throw Error(Exit::bad_input, "{}: expected \"base\", \"custom_voice\" or \"voice_design\", got {}", value.where(), value.brief());
+  throw Error(Exit::bad_input, "{}: expected \"base\", \"custom_voice\" or \"voice_design\", got {}",
+              value.where(), value.brief());
 }
 
 std::string text_or_empty(const Json& object, std::string_view key) {
@@ -149,24 +163,29 @@ std::string text_or_empty(const Json& object, std::string_view key) {
   return value == nullptr || value->is_null() ? "" : value->text();
 }
 
-// What one file says about the other: codes that the language model may draw must exist in the codec, and codes that the
-// codec's encoder may find must exist in the language model.
+// What one file says about the other: codes that the language model may draw must exist in the codec, and
+// codes that the codec's encoder may find must exist in the language model.
 void check_agreement(const ModelConfig& c, const Json& codec) {
   const int drawn = std::max(c.talker.first_suppressed, c.predictor.V);
   const Json& decoder = codec.at("decoder_config");
-  check(c.codec.groups == c.talker.groups, Exit::bad_input, "{}: expected {}, num_code_groups of config.json, got {}",
-        decoder.at("num_quantizers").where(), c.talker.groups, c.codec.groups);
-  check(drawn <= c.codec.codebook_size, Exit::bad_input, "{}: expected at least {}, the codes that config.json can draw, got {}",
+  check(c.codec.groups == c.talker.groups, Exit::bad_input,
+        "{}: expected {}, num_code_groups of config.json, got {}", decoder.at("num_quantizers").where(),
+        c.talker.groups, c.codec.groups);
+  check(drawn <= c.codec.codebook_size, Exit::bad_input,
+        "{}: expected at least {}, the codes that config.json can draw, got {}",
         decoder.at("codebook_size").where(), drawn, c.codec.codebook_size);
   if (!c.codec_encoder) return;
   const CodecEncoderConfig& e = *c.codec_encoder;
-  check(e.groups == c.talker.groups, Exit::bad_input, "{}: expected {}, num_code_groups of config.json, got {}",
+  check(e.groups == c.talker.groups, Exit::bad_input,
+        "{}: expected {}, num_code_groups of config.json, got {}",
         codec.at("encoder_valid_num_quantizers").where(), c.talker.groups, e.groups);
   const int accepted = std::min(c.talker.first_suppressed, c.predictor.V);
-  check(e.codebook_size <= accepted, Exit::bad_input, "{}: expected at most {}, the codes that config.json knows, got {}",
+  check(e.codebook_size <= accepted, Exit::bad_input,
+        "{}: expected at most {}, the codes that config.json knows, got {}",
         codec.at("encoder_config").at("codebook_size").where(), accepted, e.codebook_size);
-  check(e.samples_per_frame == c.codec.samples_per_frame, Exit::bad_input, "{}: expected decode_upsample_rate {}, got {}",
-        codec.at("encode_downsample_rate").where(), c.codec.samples_per_frame, e.samples_per_frame);
+  check(e.samples_per_frame == c.codec.samples_per_frame, Exit::bad_input,
+        "{}: expected decode_upsample_rate {}, got {}", codec.at("encode_downsample_rate").where(),
+        c.codec.samples_per_frame, e.samples_per_frame);
   check(e.sample_rate == c.codec.sample_rate, Exit::bad_input, "{}: expected output_sample_rate {}, got {}",
         codec.at("input_sample_rate").where(), c.codec.sample_rate, e.sample_rate);
 }
@@ -175,15 +194,20 @@ void check_agreement(const ModelConfig& c, const Json& codec) {
 
 std::string_view str(ModelType type) {
   switch (type) {
-    case ModelType::base: return "base";
-    case ModelType::custom_voice: return "custom_voice";
-    case ModelType::voice_design: return "voice_design";
+    case ModelType::base:
+      return "base";
+    case ModelType::custom_voice:
+      return "custom_voice";
+    case ModelType::voice_design:
+      return "voice_design";
   }
   return "?";
 }
 
 ModelConfig parse_config(const ConfigFiles& files) {
-  const auto path = [&](const char* name) { return files.origin.empty() ? std::string(name) : files.origin + "/" + name; };
+  const auto path = [&](const char* name) {
+    return files.origin.empty() ? std::string(name) : files.origin + "/" + name;
+  };
   const Json file = Json::parse(files.config, path("config.json"));
   const Json codec = Json::parse(files.codec, path("speech_tokenizer/config.json"));
   ModelConfig c;
@@ -199,7 +223,9 @@ ModelConfig parse_config(const ConfigFiles& files) {
   c.talker = read_talker(talker);
   c.predictor = read_predictor(talker.at("code_predictor_config"), c.talker.groups);
   c.adapter = c.predictor.H != c.talker.dims.H;
-  const auto text_id = [&](std::string_view key) { return read_int(file, key, 1, c.talker.text_vocabulary - 1); };
+  const auto text_id = [&](std::string_view key) {
+    return read_int(file, key, 1, c.talker.text_vocabulary - 1);
+  };
   c.tts_pad = text_id("tts_pad_token_id");
   c.tts_bos = text_id("tts_bos_token_id");
   c.tts_eos = text_id("tts_eos_token_id");
@@ -210,10 +236,12 @@ ModelConfig parse_config(const ConfigFiles& files) {
   c.codec_encoder = read_codec_encoder(codec);
   // The type decides, not the key: fine-tuned checkpoints keep the key without the tensors.
   if (c.type == ModelType::base) {
-    c.speaker_encoder = read_speaker_encoder(file.find("speaker_encoder_config"), c.talker.dims.H, c.codec.sample_rate);
+    c.speaker_encoder =
+        read_speaker_encoder(file.find("speaker_encoder_config"), c.talker.dims.H, c.codec.sample_rate);
   }
   check_agreement(c, codec);
-  c.generation = read_generation(Json::parse(files.generation, path("generation_config.json")), c.talker.dims.V);
+  c.generation =
+      read_generation(Json::parse(files.generation, path("generation_config.json")), c.talker.dims.V);
   return c;
 }
 

@@ -17,12 +17,13 @@ inline int read_int(const Json& object, std::string_view key, int64_t low, int64
 
 inline double read_number(const Json& value, double low, double high) {
   const double got = value.number();
-  check(got >= low && got <= high, Exit::bad_input, "{}: expected a number in {}..{}, got {}", value.where(), low, high,
-        value.brief());
+  check(got >= low && got <= high, Exit::bad_input, "{}: expected a number in {}..{}, got {}", value.where(),
+        low, high, value.brief());
   return got;
 }
 
-// The engine computes one thing here; a checkpoint that asks for another is refused. Absent keys mean the same thing.
+// The engine computes one thing here; a checkpoint that asks for another is refused. Absent keys mean the
+// same thing.
 inline void expect_text(const Json& object, std::string_view key, std::string_view wanted) {
   const Json* value = object.find(key);
   if (value == nullptr || (value->kind() == Json::Kind::text && value->text() == wanted)) return;
@@ -44,7 +45,8 @@ inline std::vector<int> read_ints(const Json& value, int64_t low, int64_t high, 
   return numbers;
 }
 
-// The geometry of one transformer stack. `eps_key` differs between the stacks; window and vocabulary are the caller's.
+// The geometry of one transformer stack. `eps_key` differs between the stacks; window and vocabulary are the
+// caller's.
 inline Dims read_dims(const Json& object, std::string_view eps_key) {
   Dims m;
   m.H = read_int(object, "hidden_size", 1, limits::kHidden);
@@ -55,7 +57,8 @@ inline Dims read_dims(const Json& object, std::string_view eps_key) {
   m.d = read_int(object, "head_dim", 2, limits::kHeadWidth);
   check(m.nq % m.nkv == 0, Exit::bad_input, "{}: expected a divisor of num_attention_heads {}, got {}",
         object.at("num_key_value_heads").where(), m.nq, m.nkv);
-  check(m.d % 2 == 0, Exit::bad_input, "{}: expected an even number, got {}", object.at("head_dim").where(), m.d);
+  check(m.d % 2 == 0, Exit::bad_input, "{}: expected an even number, got {}", object.at("head_dim").where(),
+        m.d);
   m.eps = static_cast<float>(read_number(object.at(eps_key), 1e-12, 0.1));
   m.theta = read_number(object.at("rope_theta"), 1, 1e12);
   expect_boolean(object, "attention_bias", false);

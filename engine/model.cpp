@@ -1,6 +1,6 @@
-// Loading: configuration, then the tensor tables of both folders, then every each() list twice: once to find each tensor
-// and compare its shape (nothing is allocated before all of them agree), once to put into our own memory what cannot be
-// used as it lies in the file.
+// Loading: configuration, then the tensor tables of both folders, then every each() list twice: once to find
+// each tensor and compare its shape (nothing is allocated before all of them agree), once to put into our own
+// memory what cannot be used as it lies in the file.
 #include "engine/model.h"
 
 #include "base/json.h"
@@ -31,14 +31,16 @@ void report_unknown(const TensorTable& table, const std::set<std::string_view>& 
   }
   if (count == 0) return;
   if (count > kNamesInWarning) names += ", ...";
-  const std::string message = format("{}: {} tensors that this model type does not use: {}", table.path, count, names);
+  const std::string message =
+      format("{}: {} tensors that this model type does not use: {}", table.path, count, names);
   check(!strict, Exit::bad_input, "{}", message);
   warnings.push_back(message);
 }
 
 void bind(Model& model, const LoadOptions& options) {
   const ModelConfig& c = model.config;
-  const TensorTable main = open_tensors(model.files, ""), codec = open_tensors(model.files, "speech_tokenizer");
+  const TensorTable main = open_tensors(model.files, ""),
+                    codec = open_tensors(model.files, "speech_tokenizer");
   std::set<std::string_view> bound;
   const Binder in_main{main, bound, model.weight_bytes}, in_codec{codec, bound, model.weight_bytes};
   model.talker.each(c.talker, in_main);
@@ -46,20 +48,23 @@ void bind(Model& model, const LoadOptions& options) {
   if (c.speaker_encoder) model.speaker_encoder.emplace().each(*c.speaker_encoder, in_main);
   report_unknown(main, bound, options.strict, model.warnings);
   model.decoder.each(c.codec, in_codec);
-  if (c.codec_encoder && has_group(codec, "encoder.")) model.encoder.emplace().each(*c.codec_encoder, in_codec);
+  if (c.codec_encoder && has_group(codec, "encoder."))
+    model.encoder.emplace().each(*c.codec_encoder, in_codec);
   report_unknown(codec, bound, options.strict, model.warnings);
 }
 
 Tokenizer load_tokenizer(const ModelFiles& files, Pretokenizer pretokenizer) {
-  if (!files.has("vocab.json") && files.has("tokenizer.model")) return Tokenizer::load(files.directory(), pretokenizer);
-  return Tokenizer::from_files({files.text("vocab.json"), files.text("merges.txt"), files.text("tokenizer_config.json"),
-                                files.directory()}, pretokenizer);
+  if (!files.has("vocab.json") && files.has("tokenizer.model"))
+    return Tokenizer::load(files.directory(), pretokenizer);
+  return Tokenizer::from_files({files.text("vocab.json"), files.text("merges.txt"),
+                                files.text("tokenizer_config.json"), files.directory()},
+                               pretokenizer);
 }
 
 void check_tokenizer(const Model& model) {
   check(model.tokenizer.size() <= model.config.talker.text_vocabulary, Exit::bad_input,
-        "{}: expected at most {} token ids (text_vocab_size of config.json), got {}", model.files.path("vocab.json"),
-        model.config.talker.text_vocabulary, model.tokenizer.size());
+        "{}: expected at most {} token ids (text_vocab_size of config.json), got {}",
+        model.files.path("vocab.json"), model.config.talker.text_vocabulary, model.tokenizer.size());
 }
 
 }  // namespace
@@ -71,8 +76,9 @@ VoiceRules parse_voice_rules(std::string_view bytes, const std::string& origin) 
   VoiceRules rules;
   if (const Json* value = file.find("description")) {
     rules.description = value->text();
-    check(rules.description.size() <= kDescriptionBytes, Exit::bad_input, "{}: expected at most {} bytes, got {}",
-          value->where(), kDescriptionBytes, rules.description.size());
+    check(rules.description.size() <= kDescriptionBytes, Exit::bad_input,
+          "{}: expected at most {} bytes, got {}", value->where(), kDescriptionBytes,
+          rules.description.size());
   }
   if (const Json* value = file.find("max_characters")) {
     rules.max_characters = static_cast<int>(value->integer(1, limits::kTextBytes));
@@ -90,7 +96,9 @@ std::unique_ptr<Model> load_model(const std::string& directory_or_embedded, cons
   VoiceRules rules;
   if (files.has("voice.json")) rules = parse_voice_rules(files.text("voice.json"), files.path("voice.json"));
   Tokenizer tokenizer = load_tokenizer(files, options.pretokenizer);
-  auto model = std::make_unique<Model>(Model{.files = files, .config = std::move(config), .rules = std::move(rules),
+  auto model = std::make_unique<Model>(Model{.files = files,
+                                             .config = std::move(config),
+                                             .rules = std::move(rules),
                                              .tokenizer = std::move(tokenizer)});
   check_tokenizer(*model);
   bind(*model, options);

@@ -1,4 +1,5 @@
-// A loaded checkpoint: configuration, tokenizer, and every tensor bound to mapped bytes. Independent of the device.
+// A loaded checkpoint: configuration, tokenizer, and every tensor bound to mapped bytes. Independent of the
+// device.
 #pragma once
 
 #include "base/file.h"
@@ -16,18 +17,19 @@
 
 namespace tts {
 
-// The bytes of a model directory by file name: a directory on disk, or the one embedded in the program ("embedded").
-// A file on disk is mapped; an embedded one is where the program was mapped.
+// The bytes of a model directory by file name: a directory on disk, or the one embedded in the program
+// ("embedded"). A file on disk is mapped; an embedded one is where the program was mapped.
 class ModelFiles {
  public:
   static ModelFiles open(const std::string& directory_or_embedded);
-  bool has(std::string_view name) const;                       // "speech_tokenizer/config.json"
+  bool has(std::string_view name) const;                          // "speech_tokenizer/config.json"
   std::span<const std::byte> bytes(std::string_view name) const;  // absent: Exit::bad_input naming the file
   std::string_view text(std::string_view name) const;             // the same bytes
-  std::span<const std::byte> shard(std::string_view folder, std::string_view name) const;  // confined to the folder
-  std::string path(std::string_view name) const;               // what messages call it
+  std::span<const std::byte> shard(std::string_view folder,
+                                   std::string_view name) const;  // confined to the folder
+  std::string path(std::string_view name) const;                  // what messages call it
   const std::string& directory() const;
-  void check_intact() const;                                   // no mapped file shrank
+  void check_intact() const;  // no mapped file shrank
 
  private:
   struct State;
@@ -36,8 +38,8 @@ class ModelFiles {
 
 bool has_embedded_voice();
 
-// What a voice can and cannot do, said by the small file `voice.json` in its directory; any checkpoint may have one
-// (docs/formats.md). Without the file everything is allowed.
+// What a voice can and cannot do, said by the small file `voice.json` in its directory; any checkpoint may
+// have one (docs/formats.md). Without the file everything is allowed.
 struct VoiceRules {
   int max_characters = 0;          // reach of one chunk; 0: no limit of its own
   bool upfront_text_only = false;  // the streaming text layout was not trained
@@ -54,11 +56,11 @@ struct Model {
   TalkerWeights talker{};
   PredictorWeights predictor{};
   CodecDecoderWeights decoder{};
-  std::optional<CodecEncoderWeights> encoder{};           // absent as a group: encoding is refused by name
-  std::optional<SpeakerEncoderWeights> speaker_encoder{}; // type base
-  std::vector<std::string> warnings{};                    // unknown extra tensors
-  int64_t weight_bytes = 0;                               // as stored
-  std::vector<std::unique_ptr<std::byte[]>> owned{};      // tensors that had to be widened or realigned
+  std::optional<CodecEncoderWeights> encoder{};            // absent as a group: encoding is refused by name
+  std::optional<SpeakerEncoderWeights> speaker_encoder{};  // type base
+  std::vector<std::string> warnings{};                     // unknown extra tensors
+  int64_t weight_bytes = 0;                                // as stored
+  std::vector<std::unique_ptr<std::byte[]>> owned{};       // tensors that had to be widened or realigned
 };
 
 // Every tensor of a loaded model, in the order of the lists: visit(tensor, name, shape).

@@ -37,13 +37,16 @@ ModelFiles ModelFiles::open(const std::string& directory_or_embedded) {
   if (directory_or_embedded == "embedded") {
     files.state_->embedded = embedded_voice();
     check(!files.state_->embedded.empty(), Exit::usage,
-          "embedded: this program was built without a voice (TTS_EMBED_VOICE=OFF); name a model directory with -m");
+          "embedded: this program was built without a voice (TTS_EMBED_VOICE=OFF); name a model directory "
+          "with -m");
     return files;
   }
   struct stat info {};
   const bool exists = stat(directory_or_embedded.c_str(), &info) == 0;
-  check(exists, Exit::bad_input, "{}: expected a model directory, got no such file or directory", directory_or_embedded);
-  check(S_ISDIR(info.st_mode), Exit::bad_input, "{}: expected a model directory, got a file", directory_or_embedded);
+  check(exists, Exit::bad_input, "{}: expected a model directory, got no such file or directory",
+        directory_or_embedded);
+  check(S_ISDIR(info.st_mode), Exit::bad_input, "{}: expected a model directory, got a file",
+        directory_or_embedded);
   return files;
 }
 
@@ -56,7 +59,8 @@ bool ModelFiles::has(std::string_view name) const {
 std::span<const std::byte> ModelFiles::bytes(std::string_view name) const {
   if (state_->embedded.empty()) return state_->map_once(name, [&] { return MappedFile(path(name)); });
   const EmbeddedFile* file = state_->find_embedded(name);
-  check(file != nullptr, Exit::bad_input, "{}: cannot be opened: the embedded voice has no such file", path(name));
+  check(file != nullptr, Exit::bad_input, "{}: cannot be opened: the embedded voice has no such file",
+        path(name));
   return file->bytes;
 }
 
@@ -68,9 +72,8 @@ std::string_view ModelFiles::text(std::string_view name) const {
 std::span<const std::byte> ModelFiles::shard(std::string_view folder, std::string_view name) const {
   const std::string full = folder.empty() ? std::string(name) : std::string(folder) + "/" + std::string(name);
   if (!state_->embedded.empty()) return bytes(full);
-  return state_->map_once(full, [&] {
-    return MappedFile::beneath(folder.empty() ? state_->directory : path(folder), name);
-  });
+  return state_->map_once(
+      full, [&] { return MappedFile::beneath(folder.empty() ? state_->directory : path(folder), name); });
 }
 
 std::string ModelFiles::path(std::string_view name) const {

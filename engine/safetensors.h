@@ -5,11 +5,13 @@
 //   8        n      JSON object, first byte '{', spaces may follow it:
 //                     "__metadata__": {string: string, ...}                      may be absent
 //                     NAME: {"dtype": "BF16", "shape": [1024, 2048], "data_offsets": [begin, end]}, ...
-//   8 + n    rest   the tensors, row-major. Offsets count from here; sorted by `begin` they cover the rest exactly:
+//   8 + n    rest   the tensors, row-major. Offsets count from here; sorted by `begin` they cover the rest
+//   exactly:
 //                   the first begins at 0, each begins where the one before ends, the last ends with the file
 //
-// A sharded model has model.safetensors.index.json beside it: {"weight_map": {NAME: SHARD, ...}}; a shard is a plain file
-// name in the same folder. Nothing is copied here: tensors point into the bytes they were read from.
+// A sharded model has model.safetensors.index.json beside it: {"weight_map": {NAME: SHARD, ...}}; a shard is
+// a plain file name in the same folder. Nothing is copied here: tensors point into the bytes they were read
+// from.
 #pragma once
 
 #include "base/types.h"
@@ -35,10 +37,11 @@ struct StoredTensor {
 std::vector<StoredTensor> parse_safetensors(std::span<const std::byte> file, const std::string& path);
 
 // Tensor name -> shard, in the order of the file.
-std::vector<std::pair<std::string, std::string>> parse_shard_index(std::string_view bytes, const std::string& path);
+std::vector<std::pair<std::string, std::string>> parse_shard_index(std::string_view bytes,
+                                                                   const std::string& path);
 
 struct TensorTable {
-  std::string path;                // of the single file, or of the shard index: what messages about the whole name
+  std::string path;  // of the single file, or of the shard index: what messages about the whole name
   std::vector<std::string> paths;  // of every file read
   std::vector<StoredTensor> tensors;
   std::map<std::string_view, size_t> by_name;

@@ -1,5 +1,6 @@
 // The one exception type and the one list of exit codes. A message is complete where it is thrown:
-// "FILE: thing: expected X, got Y" and then the user's next step where there is one. Nobody catches to decorate.
+// "FILE: thing: expected X, got Y" and then the user's next step where there is one. Nobody catches to
+// decorate.
 #pragma once
 
 #include "base/format.h"
@@ -34,7 +35,8 @@ class Error : public std::runtime_error {
 
 // Always on, release builds too. `assert` is only for the programmer's own arithmetic in inner loops.
 template <class... Args>
-void check(bool condition, Exit code, std::type_identity_t<detail::Pattern<Args...>> pattern, const Args&... args) {
+void check(bool condition, Exit code, std::type_identity_t<detail::Pattern<Args...>> pattern,
+           const Args&... args) {
   if (!condition) [[unlikely]]
     throw Error(code, pattern, args...);
 }

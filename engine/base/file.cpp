@@ -1,5 +1,6 @@
-// Writing. The temporary file is locked (flock) for as long as its writer lives; a temporary file that can be locked was
-// left behind by a process that is gone, whatever process id is in use again by now, and the next writer removes it.
+// Writing. The temporary file is locked (flock) for as long as its writer lives; a temporary file that can be
+// locked was left behind by a process that is gone, whatever process id is in use again by now, and the next
+// writer removes it.
 #include "base/file.h"
 
 #include <dirent.h>
@@ -79,7 +80,8 @@ bool is_temporary_name(std::string_view name) {
   if (!name.starts_with('.') || !name.ends_with(kTemporary)) return false;
   name.remove_suffix(kTemporary.size());
   const size_t dot = name.rfind('.');
-  return dot != name.npos && dot > 0 && dot + 1 < name.size() && name.find_first_not_of("0123456789", dot + 1) == name.npos;
+  return dot != name.npos && dot > 0 && dot + 1 < name.size() &&
+         name.find_first_not_of("0123456789", dot + 1) == name.npos;
 }
 
 void remove_leftovers(const std::string& directory) {
@@ -95,7 +97,8 @@ void remove_leftovers(const std::string& directory) {
   closedir(folder);
 }
 
-// Creates and locks the temporary file. A cleaner may have taken it away between the two steps: then once more.
+// Creates and locks the temporary file. A cleaner may have taken it away between the two steps: then once
+// more.
 int create_locked(const std::string& path, mode_t mode) {
   for (int attempt = 0; attempt < 8; ++attempt) {
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -161,8 +164,10 @@ FileWriter::FileWriter(const std::string& path, Existing existing) : state_(std:
     check(s.descriptor >= 0, Exit::output, "{}: cannot be written: {}", path, reason(errno));
     return;
   }
-  check(!exists || !s.refuse_existing, Exit::output, "{}: the file exists already; remove it, or allow it to be replaced", path);
-  check(!exists || access(s.target.c_str(), W_OK) == 0, Exit::output, "{}: cannot be written: {}", path, reason(errno));
+  check(!exists || !s.refuse_existing, Exit::output,
+        "{}: the file exists already; remove it, or allow it to be replaced", path);
+  check(!exists || access(s.target.c_str(), W_OK) == 0, Exit::output, "{}: cannot be written: {}", path,
+        reason(errno));
   const std::string directory = directory_of(s.target);
   remove_leftovers(directory);
   const std::string name = name_of(s.target);
@@ -236,7 +241,8 @@ void write_file(const std::string& path, std::string_view bytes) {
 
 std::string read_text(const std::string& path, int64_t limit) {
   const bool standard_input = path == "-";
-  const int fd = standard_input ? STDIN_FILENO : retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+  const int fd =
+      standard_input ? STDIN_FILENO : retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
   const std::string name = standard_input ? "standard input" : path;
   check(fd >= 0, Exit::bad_input, "{}: cannot be opened: {}", name, reason(errno));
   std::string text;
@@ -257,7 +263,8 @@ std::string read_text(const std::string& path, int64_t limit) {
 }
 
 bool same_file(const std::string& a, const std::string& b) {
-  struct stat first {}, second {};
+  struct stat first {
+  }, second{};
   return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
          first.st_ino == second.st_ino;
 }

@@ -1,4 +1,5 @@
-// Bytes of files. Reading: mapped, never copied. Writing: the name holds the old or the complete new file, never a part.
+// Bytes of files. Reading: mapped, never copied. Writing: the name holds the old or the complete new file,
+// never a part.
 #pragma once
 
 #include "base/error.h"
@@ -12,8 +13,8 @@
 
 namespace tts {
 
-// A file mapped for reading. If the file shrinks while it is mapped, reads beyond its new end give zeros (a handler
-// replaces the lost pages) and check_intact() throws; nothing ends in a signal.
+// A file mapped for reading. If the file shrinks while it is mapped, reads beyond its new end give zeros (a
+// handler replaces the lost pages) and check_intact() throws; nothing ends in a signal.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -27,7 +28,7 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const;
   const std::string& path() const;
-  void check_intact() const;                         // Exit::bad_input when the file shrank
+  void check_intact() const;                           // Exit::bad_input when the file shrank
   void forget(const void* begin, int64_t size) const;  // the pages were copied: let the system drop them
 
  private:
@@ -38,9 +39,10 @@ class MappedFile {
 // The whole file as text, at most `limit` bytes; "-" reads standard input.
 std::string read_text(const std::string& path, int64_t limit);
 
-// Writes through "<directory>/.<name>.<pid>.tts-tmp", syncs, renames. FIFOs and devices are written directly, links are
-// followed, directories are refused. The destructor of an unfinished writer removes the temporary file. Every failure is
-// Exit::output and leaves the previous file as it was. Temporary files of dead processes beside `path` are removed.
+// Writes through "<directory>/.<name>.<pid>.tts-tmp", syncs, renames. FIFOs and devices are written directly,
+// links are followed, directories are refused. The destructor of an unfinished writer removes the temporary
+// file. Every failure is Exit::output and leaves the previous file as it was. Temporary files of dead
+// processes beside `path` are removed.
 class FileWriter {
  public:
   enum class Existing { replace, refuse };
@@ -51,8 +53,8 @@ class FileWriter {
   void write(const void* data, size_t bytes);
   void write_at(int64_t offset, const void* data, size_t bytes);  // to patch a header; not on FIFOs
   bool seekable() const;
-  int descriptor() const;        // for libraries that write themselves
-  void commit();                 // sync, close, rename
+  int descriptor() const;                   // for libraries that write themselves
+  void commit();                            // sync, close, rename
   void commit_as(const std::string& path);  // the same under another name ("STEM.partial.EXT")
   void discard();
 

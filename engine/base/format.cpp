@@ -16,7 +16,10 @@ CodePoint decode(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[at + i])); };
   const uint32_t first = byte(0);
   if (first < 0x80) return {first, 1};
-  const size_t bytes = first >= 0xF0 && first < 0xF5 ? 4 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xC2 && first < 0xE0 ? 2 : 0;
+  const size_t bytes = first >= 0xF0 && first < 0xF5   ? 4
+                       : first >= 0xE0 && first < 0xF0 ? 3
+                       : first >= 0xC2 && first < 0xE0 ? 2
+                                                       : 0;
   if (bytes == 0 || text.size() - at < bytes) return {};
   uint32_t value = first & (0x7Fu >> bytes);
   for (size_t i = 1; i < bytes; ++i) {
@@ -30,8 +33,9 @@ CodePoint decode(std::string_view text, size_t at) {
 
 // Controls, and the marks that reorder or break a line on screen: what is read must be what is there.
 bool misleads(uint32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||
-         c == 0x2028 || c == 0x2029 || c == 0x200E || c == 0x200F || c == 0x061C;
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||
+         (c >= 0x2066 && c <= 0x2069) || c == 0x2028 || c == 0x2029 || c == 0x200E || c == 0x200F ||
+         c == 0x061C;
 }
 
 }  // namespace

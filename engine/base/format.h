@@ -1,5 +1,6 @@
-// Text formatting with "{}" place holders. libstdc++ 12 has no <format>; this is the part of it that messages need,
-// without a third-party header in every file. The number of place holders is checked when the program is compiled.
+// Text formatting with "{}" place holders. libstdc++ 12 has no <format>; this is the part of it that messages
+// need, without a third-party header in every file. The number of place holders is checked when the program
+// is compiled.
 #pragma once
 
 #include <charconv>
@@ -24,8 +25,7 @@ inline void append(std::string& out, char c) { out += c; }
 inline void append(std::string& out, std::same_as<bool> auto value) { out += value ? "true" : "false"; }
 
 template <class T>
-  requires(std::is_arithmetic_v<T> && !std::same_as<T, bool>)
-void append(std::string& out, T value) {
+requires(std::is_arithmetic_v<T> && !std::same_as<T, bool>) void append(std::string& out, T value) {
   char digits[64];
   const auto end = std::to_chars(digits, digits + sizeof digits, value);
   out.append(digits, end.ptr);
@@ -33,18 +33,17 @@ void append(std::string& out, T value) {
 
 // Any type may offer str(value) beside its definition: DType, Shape, ...
 template <class T>
-  requires requires(const T& value) {
-    { str(value) } -> std::convertible_to<std::string_view>;
-  }
-void append(std::string& out, const T& value) {
-  out += str(value);
+requires requires(const T& value) {
+  { str(value) } -> std::convertible_to<std::string_view>;
 }
+void append(std::string& out, const T& value) { out += str(value); }
 
 template <class... Args>
 struct Pattern {
   std::string_view text;
   consteval Pattern(const char* literal) : text(literal) {  // NOLINT: implicit on purpose
-    if (count_places(literal) != static_cast<int>(sizeof...(Args))) throw "number of {} and of arguments differ";
+    if (count_places(literal) != static_cast<int>(sizeof...(Args)))
+      throw "number of {} and of arguments differ";
   }
 };
 
@@ -75,8 +74,8 @@ inline std::string fixed(double value, int digits) {
   return {text, end.ptr};
 }
 
-// Control characters (terminal escapes among them) and bytes that are not UTF-8 become \xNN; everything else stays.
-// Every message and log line passes through here once, where it is printed.
+// Control characters (terminal escapes among them) and bytes that are not UTF-8 become \xNN; everything else
+// stays. Every message and log line passes through here once, where it is printed.
 std::string printable(std::string_view text);
 
 }  // namespace tts

@@ -1,6 +1,6 @@
-// Parsing: the library reads the text event by event, JsonBuilder turns the events into our tree and refuses what it
-// should not hold. Every array and object is a Box on the heap that never moves, so a node finds its path through its
-// container: no path is stored, and a node is 32 bytes whatever the file holds.
+// Parsing: the library reads the text event by event, JsonBuilder turns the events into our tree and refuses
+// what it should not hold. Every array and object is a Box on the heap that never moves, so a node finds its
+// path through its container: no path is stored, and a node is 32 bytes whatever the file holds.
 #include "base/json.h"
 
 #include "base/file.h"
@@ -46,12 +46,13 @@ std::string real_text(double value) {
 std::string line_and_column(std::string_view text, size_t offset) {
   const std::string_view before = text.substr(0, std::min(offset == 0 ? 0 : offset - 1, text.size()));
   const size_t line_begin = before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1;
-  return format("line {}, column {}", std::count(before.begin(), before.end(), '\n') + 1, before.size() - line_begin + 1);
+  return format("line {}, column {}", std::count(before.begin(), before.end(), '\n') + 1,
+                before.size() - line_begin + 1);
 }
 
 }  // namespace
 
-// ---- building ------------------------------------------------------------------------------------------------------
+// ---- building -----------------------------------------------------------------------------------
 
 struct JsonBuilder {
   using Box = Json::Box;
@@ -62,8 +63,8 @@ struct JsonBuilder {
   int64_t values = 0;
 
   Json& next() {
-    check(++values <= limits::kJsonValues, Exit::bad_input, "{}: expected at most {} values, got more", origin,
-          limits::kJsonValues.value);
+    check(++values <= limits::kJsonValues, Exit::bad_input, "{}: expected at most {} values, got more",
+          origin, limits::kJsonValues.value);
     check(!open.empty() || values == 1, Exit::bad_input, "{}: expected one value", origin);
     if (open.empty()) return root;
     Box& box = *open.back();
@@ -104,7 +105,8 @@ struct JsonBuilder {
     sorted.reserve(box.members.size());
     for (const auto& member : box.members) sorted.push_back(&member);
     std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->first < b->first; });
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->first == b->first; });
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
+                                          [](auto* a, auto* b) { return a->first == b->first; });
     check(twice == sorted.end(), Exit::bad_input, "{}: expected every key once, got it twice",
           twice == sorted.end() ? "" : (*twice)->second.where());
   }
@@ -136,14 +138,15 @@ struct JsonBuilder {
   }
   bool parse_error(size_t position, const std::string& token, const nlohmann::json::exception&) {
     const bool at_end = position > bytes.size() || token.empty() || token == "<end of input>";
-    throw Error(Exit::bad_input, "{}: {}: expected valid JSON, got {}", origin, line_and_column(bytes, position),
+    throw Error(Exit::bad_input, "{}: {}: expected valid JSON, got {}", origin,
+                line_and_column(bytes, position),
                 at_end ? std::string("the end of the text") : format("'{}'", shorten(token)));
   }
 };
 
 Json Json::parse(std::string_view bytes, const std::string& origin, int64_t byte_limit) {
-  check(static_cast<int64_t>(bytes.size()) <= byte_limit, Exit::bad_input, "{}: expected at most {} bytes, got {}", origin,
-        byte_limit, bytes.size());
+  check(static_cast<int64_t>(bytes.size()) <= byte_limit, Exit::bad_input,
+        "{}: expected at most {} bytes, got {}", origin, byte_limit, bytes.size());
   JsonBuilder builder{bytes, origin, {}, {}, 0};
   nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &builder);
   return std::move(builder.root);
@@ -151,11 +154,12 @@ Json Json::parse(std::string_view bytes, const std::string& origin, int64_t byte
 
 Json Json::load(const std::string& path) { return parse(read_text(path, limits::kJsonBytes), path); }
 
-// ---- reading -------------------------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 std::string Json::where() const {
   std::vector<std::string> parts;
-  const Box* root = kind_ == Kind::array || kind_ == Kind::object ? std::get<std::unique_ptr<Box>>(value_).get() : nullptr;
+  const Box* root =
+      kind_ == Kind::array || kind_ == Kind::object ? std::get<std::unique_ptr<Box>>(value_).get() : nullptr;
   uint32_t slot = slot_;
   for (const Box* box = parent_; box != nullptr; slot = box->slot, box = box->parent) {
     parts.push_back(box->is_object ? "." + shorten(box->members[slot].first) : format("[{}]", slot));
@@ -213,8 +217,9 @@ int64_t Json::integer(int64_t low, int64_t high) const {
 double Json::number() const {
   check(is_number(), Exit::bad_input, "{}: expected a number, got {}", where(), brief());
   const double value = kind_ == Kind::integer ? static_cast<double>(std::get<int64_t>(value_))
-                       : kind_ == Kind::big   ? std::strtod(std::get<std::unique_ptr<std::string>>(value_)->c_str(), nullptr)
-                                              : std::get<double>(value_);
+                       : kind_ == Kind::big
+                           ? std::strtod(std::get<std::unique_ptr<std::string>>(value_)->c_str(), nullptr)
+                           : std::get<double>(value_);
   check(std::isfinite(value), Exit::bad_input, "{}: expected a finite number, got {}", where(), brief());
   return value;
 }
@@ -231,19 +236,27 @@ const std::string& Json::text() const {
 
 std::string Json::brief() const {
   switch (kind_) {
-    case Kind::null: return "null";
-    case Kind::boolean: return std::get<bool>(value_) ? "true" : "false";
-    case Kind::integer: return format("{}", std::get<int64_t>(value_));
-    case Kind::big: return shorten(*std::get<std::unique_ptr<std::string>>(value_));
-    case Kind::real: return real_text(std::get<double>(value_));
-    case Kind::text: return format("\"{}\"", shorten(*std::get<std::unique_ptr<std::string>>(value_)));
-    case Kind::array: return "an array";
-    case Kind::object: return "an object";
+    case Kind::null:
+      return "null";
+    case Kind::boolean:
+      return std::get<bool>(value_) ? "true" : "false";
+    case Kind::integer:
+      return format("{}", std::get<int64_t>(value_));
+    case Kind::big:
+      return shorten(*std::get<std::unique_ptr<std::string>>(value_));
+    case Kind::real:
+      return real_text(std::get<double>(value_));
+    case Kind::text:
+      return format("\"{}\"", shorten(*std::get<std::unique_ptr<std::string>>(value_)));
+    case Kind::array:
+      return "an array";
+    case Kind::object:
+      return "an object";
   }
   return "?";
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 void JsonWriter::separate() {
   if (!first_ && !after_key_) out_ += ',';

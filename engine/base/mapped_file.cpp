@@ -1,7 +1,7 @@
-// A mapped file whose pages vanish (someone truncates it) raises SIGBUS at the next read. The handler looks the address up
-// in the list of our mappings, puts zero pages over the rest of that mapping, marks it, and the read goes on; the owner
-// learns of it from check_intact(). The list is only ever extended and its nodes are reused, so the handler may walk it at
-// any moment without a lock.
+// A mapped file whose pages vanish (someone truncates it) raises SIGBUS at the next read. The handler looks
+// the address up in the list of our mappings, puts zero pages over the rest of that mapping, marks it, and
+// the read goes on; the owner learns of it from check_intact(). The list is only ever extended and its nodes
+// are reused, so the handler may walk it at any moment without a lock.
 #include "base/file.h"
 
 #include <fcntl.h>
@@ -40,7 +40,8 @@ void replace_lost_pages(int signal, siginfo_t* info, void* context) {
     if (begin == 0 || address < begin || address >= end) continue;
     const uintptr_t page = address - address % static_cast<uintptr_t>(getpagesize());
     m->lost.store(true);
-    if (mmap(reinterpret_cast<void*>(page), end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
+    if (mmap(reinterpret_cast<void*>(page), end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+             -1, 0) != MAP_FAILED) {
       errno = saved_errno;
       return;
     }
@@ -91,8 +92,8 @@ std::string kind_of(mode_t mode) {
   return "a device";
 }
 
-// Opens `name` inside `directory`; a link that leads out of it is refused by the kernel (openat2), or any link at all
-// where the kernel is older than 5.6.
+// Opens `name` inside `directory`; a link that leads out of it is refused by the kernel (openat2), or any
+// link at all where the kernel is older than 5.6.
 int open_beneath(int directory, const std::string& name) {
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
@@ -145,7 +146,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept = default;
 MappedFile::~MappedFile() = default;
 
 MappedFile MappedFile::beneath(const std::string& directory, std::string_view name) {
-  const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
+  const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == name.npos &&
+                     name.find('\0') == name.npos;
   check(plain, Exit::bad_input, "{}: expected a plain file name, got \"{}\"", directory, printable(name));
   const std::string path = directory + "/" + std::string(name);
   const int folder = open(directory.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY);
@@ -175,9 +177,11 @@ const std::string& MappedFile::path() const {
 void MappedFile::check_intact() const {
   if (!state_) return;
   struct stat info {};
-  check(fstat(state_->descriptor, &info) == 0, Exit::bad_input, "{}: cannot be read: {}", path(), reason(errno));
+  check(fstat(state_->descriptor, &info) == 0, Exit::bad_input, "{}: cannot be read: {}", path(),
+        reason(errno));
   check(info.st_size >= static_cast<off_t>(state_->size), Exit::bad_input,
-        "{}: the file shrank while it was in use: expected {} bytes, got {}", path(), state_->size, info.st_size);
+        "{}: the file shrank while it was in use: expected {} bytes, got {}", path(), state_->size,
+        info.st_size);
   check(state_->mapping == nullptr || !state_->mapping->lost.load(), Exit::bad_input,
         "{}: the file changed or could not be read while it was in use", path());
 }
@@ -186,7 +190,9 @@ void MappedFile::forget(const void* begin, int64_t size) const {
   const auto page = static_cast<uintptr_t>(getpagesize());
   const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
   const uintptr_t last = (reinterpret_cast<uintptr_t>(begin) + static_cast<uintptr_t>(size)) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // a hint: failure costs memory only
+  if (first < last)
+    madvise(reinterpret_cast<void*>(first), last - first,
+            MADV_DONTNEED);  // a hint: failure costs memory only
 }
 
 }  // namespace tts

@@ -25,7 +25,8 @@ struct Event {
   int thread;
 };
 
-// The one open trace file. Ranges are per stage, not per operation: a lock per range is nothing beside what it measures.
+// The one open trace file. Ranges are per stage, not per operation: a lock per range is nothing beside what
+// it measures.
 struct Recorder {
   std::mutex lock;
   std::atomic<bool> open{false};
@@ -40,7 +41,9 @@ Recorder& recorder() {
 }
 
 long long now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 int thread_number() {
@@ -68,7 +71,10 @@ void close_trace() {
   JsonWriter json;
   json.begin_object().field("displayTimeUnit", "ms").key("traceEvents").begin_array();
   for (const Event& event : from.events) {
-    json.begin_object().field("name", event.name).field("ph", "X").field("pid", static_cast<int64_t>(getpid()));
+    json.begin_object()
+        .field("name", event.name)
+        .field("ph", "X")
+        .field("pid", static_cast<int64_t>(getpid()));
     json.field("tid", event.thread).field("ts", static_cast<double>(event.begin_ns) * 1e-3);
     json.field("dur", static_cast<double>(event.end_ns - event.begin_ns) * 1e-3).end_object();
   }

@@ -1,5 +1,5 @@
-// Named time ranges: one line per stage, never per operation. NVTX ranges when its headers were there at build time (they
-// cost nothing without a profiler), and a Chrome/Perfetto trace file when one was opened.
+// Named time ranges: one line per stage, never per operation. NVTX ranges when its headers were there at
+// build time (they cost nothing without a profiler), and a Chrome/Perfetto trace file when one was opened.
 #pragma once
 
 #include <string>

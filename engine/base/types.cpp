@@ -4,18 +4,30 @@ namespace tts {
 
 std::string_view str(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "F32";
-    case DType::bf16: return "BF16";
-    case DType::f16: return "F16";
-    case DType::f64: return "F64";
-    case DType::i64: return "I64";
-    case DType::i32: return "I32";
-    case DType::i16: return "I16";
-    case DType::i8: return "I8";
-    case DType::u8: return "U8";
-    case DType::boolean: return "BOOL";
-    case DType::int8_rows: return "INT8_ROWS";
-    case DType::int4_blocks: return "INT4_BLOCKS";
+    case DType::f32:
+      return "F32";
+    case DType::bf16:
+      return "BF16";
+    case DType::f16:
+      return "F16";
+    case DType::f64:
+      return "F64";
+    case DType::i64:
+      return "I64";
+    case DType::i32:
+      return "I32";
+    case DType::i16:
+      return "I16";
+    case DType::i8:
+      return "I8";
+    case DType::u8:
+      return "U8";
+    case DType::boolean:
+      return "BOOL";
+    case DType::int8_rows:
+      return "INT8_ROWS";
+    case DType::int4_blocks:
+      return "INT4_BLOCKS";
   }
   return "?";
 }
@@ -23,17 +35,22 @@ std::string_view str(DType dtype) {
 int bits_per_element(DType dtype) {
   switch (dtype) {
     case DType::f64:
-    case DType::i64: return 64;
+    case DType::i64:
+      return 64;
     case DType::f32:
-    case DType::i32: return 32;
+    case DType::i32:
+      return 32;
     case DType::bf16:
     case DType::f16:
-    case DType::i16: return 16;
+    case DType::i16:
+      return 16;
     case DType::i8:
     case DType::u8:
     case DType::boolean:
-    case DType::int8_rows: return 8;
-    case DType::int4_blocks: return 4;
+    case DType::int8_rows:
+      return 8;
+    case DType::int4_blocks:
+      return 4;
   }
   return 0;
 }

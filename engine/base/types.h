@@ -1,4 +1,5 @@
-// What a tensor is: a view (pointer, element type, shape) that owns nothing; and arithmetic on sizes that cannot wrap.
+// What a tensor is: a view (pointer, element type, shape) that owns nothing; and arithmetic on sizes that
+// cannot wrap.
 #pragma once
 
 #include "base/error.h"
@@ -13,7 +14,7 @@
 
 namespace tts {
 
-// ---- element types ---------------------------------------------------------------------------------------------
+// ---- element types ------------------------------------------------------------------------------
 
 // The upper half of a float. Widening is exact; rounding is to nearest, ties to even.
 struct bf16 {
@@ -22,7 +23,8 @@ struct bf16 {
 inline float widen(bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
 inline bf16 round_to_bf16(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // NaN stays NaN
+  if ((bits & 0x7fffffffu) > 0x7f800000u)
+    return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // NaN stays NaN
   return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
@@ -41,12 +43,13 @@ enum class DType : uint8_t {
   int4_blocks,  // matrix [M,K] of int4, one f32 scale per 32 weights of a row (kernels/ops.h)
 };
 
-std::string_view str(DType dtype);         // "F32", "BF16", ... as safetensors spells them
-int bits_per_element(DType dtype);         // 32, 16, ..., 4
+std::string_view str(DType dtype);  // "F32", "BF16", ... as safetensors spells them
+int bits_per_element(DType dtype);  // 32, 16, ..., 4
 
-// ---- sizes -----------------------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
-// Sizes come from strangers' files: every product and sum of them goes through these two. `what` names the thing.
+// Sizes come from strangers' files: every product and sum of them goes through these two. `what` names the
+// thing.
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what);
 int64_t checked_add(int64_t a, int64_t b, std::string_view what);
 
@@ -68,7 +71,7 @@ std::string str(const Shape& shape);  // "[1024,2048]"
 int64_t element_count(const Shape& shape);
 int64_t byte_size(DType dtype, const Shape& shape);
 
-// ---- tensors ---------------------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------
 
 struct Tensor {
   const void* data = nullptr;  // host or device memory, row-major, not owned
@@ -93,20 +96,20 @@ auto within(std::string prefix, Visit& visit) {
   };
 }
 
-// ---- geometry --------------------------------------------------------------------------------------------------
+// ---- geometry -----------------------------------------------------------------------------------
 
 // One transformer stack; the letters are those of the specification.
 struct Dims {
-  int H = 0;           // hidden width
-  int I = 0;           // MLP width
-  int L = 0;           // layers
-  int nq = 0;          // query heads
-  int nkv = 0;         // key/value heads; query head j uses kv head j / (nq / nkv)
-  int d = 0;           // head width; NOT H / nq
-  int V = 0;           // rows of the output head (talker: codec vocabulary; predictor: codes per group)
-  float eps = 0;       // of every norm
-  double theta = 0;    // base of the rotary frequencies
-  int window = 0;      // attention window in positions, the own one included; 0: everything before
+  int H = 0;         // hidden width
+  int I = 0;         // MLP width
+  int L = 0;         // layers
+  int nq = 0;        // query heads
+  int nkv = 0;       // key/value heads; query head j uses kv head j / (nq / nkv)
+  int d = 0;         // head width; NOT H / nq
+  int V = 0;         // rows of the output head (talker: codec vocabulary; predictor: codes per group)
+  float eps = 0;     // of every norm
+  double theta = 0;  // base of the rotary frequencies
+  int window = 0;    // attention window in positions, the own one included; 0: everything before
 };
 
 }  // namespace tts
