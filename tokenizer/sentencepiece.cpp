@@ -81,9 +81,9 @@ struct Piece {
   unsigned char kind = 1;
 };
 
-Piece read_piece(Fields fields, const std::string& name) {
+Piece read_piece(const Fields& message, const std::string& name) {
   Piece piece;
-  while (fields.next()) {
+  for (Fields fields = message.inside(); fields.next();) {
     if (fields.number == 1 && fields.kind == 2) piece.text = fields.value();
     if (fields.number != 3 || fields.kind != 0) continue;
     piece.kind = static_cast<unsigned char>(fields.first_byte());
@@ -93,7 +93,7 @@ Piece read_piece(Fields fields, const std::string& name) {
     if (piece.kind == kUserDefined) fields.first_byte() = static_cast<char>(kControl);
   }
   check(!piece.text.empty() && first_invalid_utf8(piece.text) == std::string_view::npos, Exit::bad_input,
-        "{}: byte {}: expected a piece of UTF-8 text", name, fields.begin);
+        "{}: byte {}: expected a piece of UTF-8 text", name, message.begin);
   return piece;
 }
 
@@ -143,7 +143,7 @@ SentencePiece::SentencePiece(std::string_view model, const std::string& name)
   std::string bytes(model);
   for (Fields fields(bytes, 0, bytes.size(), name); fields.next();) {
     if (fields.kind != 2) continue;
-    if (fields.number == 1) s.pieces.push_back(read_piece(fields.inside(), name));
+    if (fields.number == 1) s.pieces.push_back(read_piece(fields, name));
     if (fields.number != 3 && fields.number != 5) continue;
     for (Fields rules = fields.inside(); rules.next();)
       if (rules.number == 2 && rules.kind == 2) check_character_map(rules.value(), name);
@@ -162,6 +162,11 @@ SentencePiece::SentencePiece(std::string_view model, const std::string& name)
 
 int32_t SentencePiece::size() const { return static_cast<int32_t>(state_->pieces.size()); }
 const std::vector<AddedToken>& SentencePiece::added() const { return state_->added; }
+
+bool SentencePiece::is_ordinary(int32_t id) const {
+  const unsigned char kind = state_->pieces[static_cast<size_t>(id)].kind;
+  return kind != kControl && kind != kUserDefined && kind != kUnknown;
+}
 
 void SentencePiece::encode(std::string_view text, std::vector<int32_t>& ids) const {
   std::vector<int> pieces;
@@ -187,7 +192,7 @@ std::string SentencePiece::piece(int32_t id) const {
     unsigned int byte = 0;
     const bool is_byte = std::sscanf(piece.text.c_str(), "<0x%2X>", &byte) == 1;
     check(is_byte, Exit::bad_input, "{}: piece {}: expected a byte, got {}", state_->name, id, piece.text);
-    return {1, static_cast<char>(byte)};
+    return std::string(1, static_cast<char>(byte));
   }
   constexpr std::string_view kBlank{"\xe2\x96\x81"};  // U+2581 stands for a space
   std::string text;

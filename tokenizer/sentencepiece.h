@@ -17,6 +17,7 @@ class SentencePiece {
 
   int32_t size() const;
   const std::vector<AddedToken>& added() const;
+  bool is_ordinary(int32_t id) const;  // some text may yield it
   void encode(std::string_view text, std::vector<int32_t>& ids) const;  // appends
   std::string decode(std::span<const int32_t> ids) const;
   std::string piece(int32_t id) const;

@@ -29,6 +29,20 @@ struct Tokenizer::State {
   // Ids from 0 on that are not added tokens by being behind all of them.
   int32_t base_size() const { return pieces ? pieces->size() : vocabulary.size(); }
 
+  // A sentencepiece model has its control pieces in the vocabulary; the configuration may name them again.
+  void add(std::string_view config_json, const std::string& name) {
+    for (AddedToken& token : read_added_tokens(config_json, name, pieces ? 0 : base_size())) {
+      if (token.id >= base_size()) {
+        added.push_back(std::move(token));
+        continue;
+      }
+      check(pieces->piece(token.id) == token.content && !pieces->is_ordinary(token.id), Exit::bad_input,
+            "{}: added_tokens_decoder.{}: expected a control piece of tokenizer.model or an id behind it, "
+            "got \"{}\"",
+            name, token.id, token.content);
+    }
+  }
+
   void finish() {
     std::vector<const AddedToken*> before, after;
     for (AddedToken& token : added) {
@@ -130,11 +144,8 @@ Tokenizer Tokenizer::from_files(const Files& files, Pretokenizer pretokenizer) {
     state->vocabulary =
         read_vocabulary(files.vocab_json, name("vocab.json"), files.merges_txt, name("merges.txt"));
   }
-  if (!state->pieces || !files.tokenizer_config_json.empty()) {
-    const std::string config = name("tokenizer_config.json");
-    auto added = read_added_tokens(files.tokenizer_config_json, config, state->base_size());
-    state->added.insert(state->added.end(), added.begin(), added.end());
-  }
+  if (!state->pieces || !files.tokenizer_config_json.empty())
+    state->add(files.tokenizer_config_json, name("tokenizer_config.json"));
   state->finish();
   return Tokenizer(std::move(state));
 }

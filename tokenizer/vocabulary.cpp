@@ -67,7 +67,9 @@ class Index {
   std::vector<int32_t> slots_;
 };
 
-std::string_view shown(std::string_view text) { return text.substr(0, 80); }  // what a message quotes of it
+std::string shown(std::string_view text) {
+  return printable(text.substr(0, 80));
+}  // what a message quotes of it
 
 // Appends the bytes that `printed` stands for. False: a character outside the alphabet.
 bool append_bytes(std::string& out, std::string_view printed) {

@@ -58,7 +58,7 @@ class Scanner {
     size_t end = at_;
     next_code_point(text_, end);
     throw Error(Exit::bad_input, "{}: byte {}: expected {}, got '{}'", name_, at_, expected,
-                text_.substr(at_, end - at_));
+                printable(text_.substr(at_, end - at_)));
   }
 
   // A view of the file, or of unescaped_ when something had to be resolved.
