@@ -53,12 +53,19 @@ void bind(Model& model, const LoadOptions& options) {
   report_unknown(codec, bound, options.strict, model.warnings);
 }
 
+// The files are mapped already, or embedded: Tokenizer::load would open them once more.
 Tokenizer load_tokenizer(const ModelFiles& files, Pretokenizer pretokenizer) {
-  if (!files.has("vocab.json") && files.has("tokenizer.model"))
-    return Tokenizer::load(files.directory(), pretokenizer);
-  return Tokenizer::from_files({files.text("vocab.json"), files.text("merges.txt"),
-                                files.text("tokenizer_config.json"), files.directory()},
-                               pretokenizer);
+  Tokenizer::Files from;
+  from.origin = files.directory();
+  if (files.has("vocab.json") || !files.has("tokenizer.model")) {
+    from.vocab_json = files.text("vocab.json");
+    from.merges_txt = files.text("merges.txt");
+    from.tokenizer_config_json = files.text("tokenizer_config.json");
+  } else {
+    from.sentencepiece_model = files.text("tokenizer.model");
+    if (files.has("tokenizer_config.json")) from.tokenizer_config_json = files.text("tokenizer_config.json");
+  }
+  return Tokenizer::from_files(from, pretokenizer);
 }
 
 void check_tokenizer(const Model& model) {

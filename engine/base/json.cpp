@@ -22,6 +22,7 @@ struct Json::Box {
   std::vector<std::pair<std::string, Json>> members;
 };
 
+Json::Json() = default;
 Json::Json(Json&&) noexcept = default;
 Json& Json::operator=(Json&&) noexcept = default;
 Json::~Json() = default;

@@ -29,7 +29,7 @@ class Json {
                     int64_t byte_limit = limits::kJsonBytes);
   static Json load(const std::string& path);
 
-  Json() = default;
+  Json();
   Json(Json&&) noexcept;
   Json& operator=(Json&&) noexcept;
   ~Json();
