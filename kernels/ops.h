@@ -4,7 +4,8 @@
 //   - order of arguments: outputs, inputs, weights, sizes, options;
 //   - float* and int32_t* point into device memory; Tensors hold device memory once `place` has been called on them;
 //   - activations are row-major f32 [rows][channels], time first; norms and biases (rank 1) are f32; matrices are
-//     [out][in] in f32, bf16, int8_rows or int4_blocks;
+//     [out][in] in f32, bf16, int8_rows or int4_blocks. int8: scales[M]. int4: 16 bytes per 32 weights of a row, byte j holds
+//     weight j in its low and weight j + 16 in its high nibble, each stored plus 8; scales[M][K/32], K a multiple of 32;
 //   - the arithmetic of one row never depends on how many rows share the call: batch = single, streamed = one-shot;
 //   - the readable version of every operation is in kernels/reference/, the cases that prove it in kernels/cases.h.
 #pragma once
@@ -65,7 +66,9 @@ struct Heads {
 
 // ---- sampling ------------------------------------------------------------------------------------------------------
 
-// Progress of one utterance, in device memory; only the device changes it.
+// Progress of one utterance, in device memory; only the device changes it. An utterance starts with a cursor (and `seen`)
+// of zeros except position = P - 1, the position of the last prompt row. The draw of group 0 after the prefill makes it
+// {position P, frame 0, tokens 1} and writes codes[0][0]; every later draw of group 0 adds one to all three.
 struct Cursor {
   int32_t position;  // of the row that enters the talker next
   int32_t frame;     // the frame whose codes are being made; = tokens - 1

@@ -1,0 +1,47 @@
+#include "kernels/switches.h"
+
+#include "base/error.h"
+
+#include <iterator>
+
+namespace tts {
+
+namespace {
+
+struct Entry {
+  std::string_view name;
+  std::string_view what;
+};
+
+// In the order of the enumeration.
+constexpr Entry kEntries[] = {
+    {"run_ahead", "enqueue frames before the host knows that the sequence goes on"},
+};
+static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
+
+}  // namespace
+
+std::string_view name_of(Ablate ablate) { return kEntries[static_cast<size_t>(ablate)].name; }
+std::string_view what_it_does(Ablate ablate) { return kEntries[static_cast<size_t>(ablate)].what; }
+
+Switches parse_ablations(std::string_view comma_separated) {
+  Switches switches;
+  while (!comma_separated.empty()) {
+    const size_t comma = comma_separated.find(',');
+    const std::string_view name = comma_separated.substr(0, comma);
+    comma_separated.remove_prefix(comma == comma_separated.npos ? comma_separated.size() : comma + 1);
+    bool known = false;
+    std::string list;
+    for (size_t i = 0; i < std::size(kEntries); ++i) {
+      if (kEntries[i].name == name) {
+        switches.off.set(i);
+        known = true;
+      }
+      list += (i > 0 ? ", " : "") + std::string(kEntries[i].name);
+    }
+    check(known, Exit::usage, "--ablate: expected names out of: {}; got '{}'", list, name);
+  }
+  return switches;
+}
+
+}  // namespace tts
