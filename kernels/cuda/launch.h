@@ -1,0 +1,126 @@
+// What a kernel source needs to be CUDA under nvcc and C++ under the emulator: launch(), shared<T>(), and the check of every
+// call of the runtime. No triple angle brackets, no extern __shared__ anywhere else.
+//
+//   launch(queue, "norm", norm_kernel, {.blocks = rows, .threads = 128, .shared_bytes = 16}, y, x, w);
+//   Shared<float> partial = shared<float>();
+#pragma once
+
+#include "base/error.h"
+#include "kernels/switches.h"
+
+#if defined(TTS_EMULATOR)
+#include "kernels/emulator/cuda_emulator.h"
+#else
+#include <cuda_runtime.h>
+#endif
+
+#include <cstddef>
+#include <tuple>
+#include <utility>
+
+namespace tts {
+
+// Throws Exit::device with the expression and what the driver (or the emulator) said.
+void check_cuda(cudaError_t error, const char* expression, const char* file, int line);
+#define cuda_call(expression) ::tts::check_cuda((expression), #expression, __FILE__, __LINE__)
+
+// Where work goes, and who counts it.
+struct Queue {
+  cudaStream_t stream = nullptr;
+  Counters* counters = nullptr;
+  int multiprocessors = 1;
+};
+
+struct LaunchShape {
+  dim3 blocks = {1, 1, 1};
+  dim3 threads = {32, 1, 1};
+  size_t shared_bytes = 0;
+  bool cooperative = false;  // all blocks resident at once; the launch fails when they do not fit
+};
+
+// ---- shared memory -----------------------------------------------------------------------------------------------------
+
+#if defined(TTS_EMULATOR)
+template <class T>
+using Shared = emulator::SharedPointer<T>;
+
+template <class T>
+Shared<T> shared() {
+  return {emulator::current_thread->block->shared_begin};
+}
+template <class U, class T>
+Shared<U> shared_cast(Shared<T> p) {
+  return {p.at};
+}
+#else
+template <class T>
+using Shared = T*;
+
+#if defined(__CUDACC__)
+template <class T>
+__device__ __forceinline__ Shared<T> shared() {
+  extern __shared__ __align__(16) unsigned char tts_shared_memory[];
+  return reinterpret_cast<T*>(tts_shared_memory);
+}
+template <class U, class T>
+__device__ __forceinline__ Shared<U> shared_cast(T* p) {
+  return reinterpret_cast<U*>(p);
+}
+#endif
+#endif
+
+// ---- launch ------------------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+#if defined(TTS_EMULATOR)
+template <class T>
+void check_argument(const char* name, size_t index, const T& argument) {
+  std::string why;
+  if constexpr (std::is_pointer_v<T>) {
+    why = emulator::refuse_pointer(argument);
+  } else if constexpr (std::is_class_v<T>) {
+    why = emulator::refuse_words(&argument, sizeof argument);
+  }
+  check(why.empty(), Exit::device, "kernel {}: argument {} {}", name, index, why);
+}
+
+template <class... P, size_t... I>
+void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape, const std::tuple<P...>& arguments,
+            std::index_sequence<I...>) {
+  (check_argument(name, I, std::get<I>(arguments)), ...);
+  cuda_call(emulator::enqueue_kernel(queue.stream, name,
+                                     {shape.blocks, shape.threads, shape.shared_bytes, shape.cooperative},
+                                     [kernel, arguments] { std::apply(kernel, arguments); }));
+}
+#else
+inline constexpr size_t kSharedWithoutAsking{48 << 10};
+
+template <class... P, size_t... I>
+void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& shape, std::tuple<P...> arguments,
+            std::index_sequence<I...>) {
+  void* pointers[sizeof...(P) + 1] = {static_cast<void*>(&std::get<I>(arguments))...};
+  const void* function = reinterpret_cast<const void*>(kernel);
+  if (shape.shared_bytes > kSharedWithoutAsking) {
+    cuda_call(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(shape.shared_bytes)));
+  }
+  if (shape.cooperative) {
+    cuda_call(cudaLaunchCooperativeKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
+  } else {
+    cuda_call(cudaLaunchKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
+  }
+}
+#endif
+
+}  // namespace detail
+
+template <class... P, class... A>
+void launch(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape, A&&... arguments) {
+  if (queue.counters) ++queue.counters->launches;
+  detail::submit(queue, name, kernel, shape, std::tuple<P...>(std::forward<A>(arguments)...),
+                 std::index_sequence_for<P...>{});
+  cuda_call(cudaPeekAtLastError());
+}
+
+}  // namespace tts
