@@ -174,6 +174,7 @@ void prepare_block(Scheduler& s, Block& block, const Shape& shape, unsigned line
   block.waiting.clear();
   block.shared_begin = shared;
   block.shared_end = shared + shape.shared_bytes;
+  memset(shared, 0xff, shape.shared_bytes);  // NaN: what an earlier block left must not look like a result
   block.checked = options().check_shared;
   block.first_epoch = block.epoch = ++s.epoch;
   if (block.shadow.size() < shape.shared_bytes / 4 + 1) block.shadow.assign(shape.shared_bytes / 4 + 1, {});

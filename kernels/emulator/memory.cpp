@@ -48,7 +48,7 @@ Memory& memory() {
   return *the;
 }
 
-// Async-signal-safe: says what happened, then lets the signal take its old course.
+// Async-signal-safe. Ours end the program with a report; every other fault takes its old course.
 void on_segv(int number, siginfo_t* info, void*) {
   const std::byte* at = static_cast<std::byte*>(info->si_addr);
   Memory& m = memory();
@@ -56,6 +56,7 @@ void on_segv(int number, siginfo_t* info, void*) {
     const char* text = current_thread ? "emulator: a kernel touched unmapped device memory\n"
                                       : "emulator: host code touched device memory\n";
     [[maybe_unused]] const ssize_t written = write(2, text, strlen(text));
+    _exit(static_cast<int>(Exit::internal));
   }
   sigaction(number, &m.previous, nullptr);
 }
@@ -64,10 +65,18 @@ void reserve(Memory& m) {
   void* range = mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   check(range != MAP_FAILED, Exit::device, "emulator: cannot reserve addresses for device memory");
   m.base = static_cast<std::byte*>(range);
+}
+
+// Others (a test framework) may have put their handler in place of ours since the last allocation.
+void handle_signals(Memory& m) {
+  struct sigaction current {};
+  sigaction(SIGSEGV, nullptr, &current);
+  if (current.sa_sigaction == on_segv) return;
+  m.previous = current;
   struct sigaction action {};
   action.sa_sigaction = on_segv;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  sigaction(SIGSEGV, &action, &m.previous);
+  sigaction(SIGSEGV, &action, nullptr);
 }
 
 void protect(const Memory& m, int access) {
@@ -173,6 +182,7 @@ cudaError_t cudaMalloc(void** result, size_t bytes) {
   const Guard guard(machine_lock());
   Memory& m = memory();
   if (m.base == nullptr) reserve(m);
+  handle_signals(m);
   const OpenMemory open;
   *result = nullptr;
   if (bytes == 0) return cudaSuccess;
