@@ -43,7 +43,7 @@ bool is_stable(uint32_t c) {
   return false;
 }
 
-bool is_continuation(unsigned char byte) { return (byte & 0xc0) == 0x80; }
+bool is_continuation(unsigned byte) { return (byte & 0xc0) == 0x80; }
 
 // Bytes of the sequence that starts at text[at], or 0 when it is not valid (the standard's table of legal
 // ranges).
@@ -51,15 +51,15 @@ size_t valid_sequence(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) {
     return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0;
   };
-  const unsigned char a = byte(0), b = byte(1);
+  const unsigned a = byte(0), b = byte(1);
   if (a < 0x80) return 1;
   if (a < 0xc2 || a > 0xf4) return 0;
   if (a < 0xe0) return is_continuation(b) ? 2 : 0;
   if (a < 0xf0) {
-    const unsigned char low = a == 0xe0 ? 0xa0 : 0x80, high = a == 0xed ? 0x9f : 0xbf;
+    const unsigned low = a == 0xe0 ? 0xa0 : 0x80, high = a == 0xed ? 0x9f : 0xbf;
     return b >= low && b <= high && is_continuation(byte(2)) ? 3 : 0;
   }
-  const unsigned char low = a == 0xf0 ? 0x90 : 0x80, high = a == 0xf4 ? 0x8f : 0xbf;
+  const unsigned low = a == 0xf0 ? 0x90 : 0x80, high = a == 0xf4 ? 0x8f : 0xbf;
   return b >= low && b <= high && is_continuation(byte(2)) && is_continuation(byte(3)) ? 4 : 0;
 }
 

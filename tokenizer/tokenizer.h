@@ -18,14 +18,12 @@ enum class Pretokenizer : uint8_t { standard, patched };
 
 class Tokenizer {
  public:
-  // Reads vocab.json + merges.txt + tokenizer_config.json of a model directory, or tokenizer.model
-  // (sentencepiece).
+  // Reads vocab.json, merges.txt and tokenizer_config.json of a model directory, or tokenizer.model.
   static Tokenizer load(const std::string& directory, Pretokenizer pretokenizer = Pretokenizer::standard);
   // The same from memory; `origin` is what messages call it.
   struct Files {
     std::string_view vocab_json, merges_txt, tokenizer_config_json;
-    std::string_view
-        sentencepiece_model;  // when not empty, instead of the first two; the third may then be empty
+    std::string_view sentencepiece_model;  // not empty: instead of the first two, and the third may be empty
     std::string origin;
   };
   static Tokenizer from_files(const Files& files, Pretokenizer pretokenizer = Pretokenizer::standard);
