@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""export_voice.py DATA LM.pt CODEC.pt OUT [--sharpen S]: write the model directory, weights as BF16.
+
+Configuration, tokenizer and texts are copied from flite-en/. --sharpen multiplies the rows of the output heads, so that
+the published temperature 0.9 acts like 0.9 / S; greedy decoding does not change.
+"""
+import argparse
+import os
+import shutil
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import layout
+import talker
+import train_talker
+
+UNUSED_LOGIT = 30.0
+
+
+@torch.no_grad()
+def unused_direction(m, data):
+    """A vector with a clearly positive product with every predictor output of the unused groups (their inputs are zero
+    vectors): scaled so that the mean product is one."""
+    loaded, _, _ = train_talker.load(data)
+    batch = train_talker.collate(loaded, range(60), np.random.RandomState(0))
+    hidden = m.talker.model(train_talker.talker_rows(m, *batch[:4]))[batch[4][:, 0], batch[4][:, 1]]
+    spoken = batch[5][:, 1] >= 0
+    labels = batch[5][spoken]
+    inputs = [hidden[spoken]] + [m.table(g)(labels[:, g]) for g in range(layout.USED_GROUPS)]
+    inputs += [torch.zeros_like(inputs[0])] * (layout.GROUPS - len(inputs))
+    y = m.talker.code_predictor.model(torch.stack(inputs, 1))[:, layout.USED_GROUPS:].reshape(-1, hidden.shape[1])
+    v = y.mean(0)
+    for _ in range(200):
+        v = v / v.norm()
+        products = y @ v
+        weak = y[products < 0.2 * products.mean()]
+        if not len(weak):
+            break
+        v = v + 0.02 * weak.mean(0)
+    products = y @ (v / v.norm())
+    print("unused groups: smallest logit / mean %.2f" % (products.min() / products.mean()).item())
+    return v / v.norm() / products.mean()
+
+
+@torch.no_grad()
+def talker_tensors(path, data, sharpen):
+    m = talker.Talker()
+    m.load_state_dict(torch.load(path))
+    out = {k: v.clone() for k, v in m.state_dict().items()}
+    direction = unused_direction(m, data) * UNUSED_LOGIT
+    out["talker.codec_head.weight"] *= sharpen
+    for group in range(1, layout.GROUPS):
+        head = out["talker.code_predictor.lm_head.%d.weight" % (group - 1)]
+        if group < layout.USED_GROUPS:
+            head *= sharpen
+        else:
+            head[0], head[1:] = direction, -direction
+    return out
+
+
+def write_weights(tensors, name, out):
+    """The same tensors with the same shapes as in the template, or an error."""
+    with safe_open(os.path.join(layout.TEMPLATE, name), "pt") as f:
+        wanted = {k: list(f.get_slice(k).get_shape()) for k in f.keys()}
+    given = {k: list(v.shape) for k, v in tensors.items()}
+    assert given == wanted, {k for k in given.keys() | wanted.keys() if given.get(k) != wanted.get(k)}
+    path = os.path.join(out, name)
+    save_file({k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    os.chmod(path, 0o644)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("data", "lm", "codec", "out"):
+        parser.add_argument(name)
+    parser.add_argument("--sharpen", type=float, default=4.0)
+    args = parser.parse_args()
+    if os.path.abspath(args.out) != layout.TEMPLATE:
+        shutil.copytree(layout.TEMPLATE, args.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
+    write_weights(talker_tensors(args.lm, args.data, args.sharpen), "model.safetensors", args.out)
+    codec = {"decoder." + k: v for k, v in torch.load(args.codec).items()}
+    write_weights(codec, "speech_tokenizer/model.safetensors", args.out)
+
+
+if __name__ == "__main__":
+    main()

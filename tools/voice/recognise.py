@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""recognise.py FOLDER [-v]: word error rate of FOLDER/000.wav, 001.wav ... against sentences.txt.
+
+The recogniser is PocketSphinx with the acoustic and language model en-us of its Python package; it knows nothing of this
+voice. Every file is resampled to 16 kHz, levelled to a peak of 0.5, with 0.2 s of silence before and 0.3 s after.
+"""
+import argparse
+import os
+import re
+
+import librosa
+import numpy as np
+import soundfile
+from pocketsphinx import Decoder
+
+import layout
+
+
+def sentences():
+    with open(os.path.join(layout.HERE, "sentences.txt"), encoding="utf-8") as f:
+        return f.read().splitlines()
+
+
+def words(sentence):
+    return re.sub(r"[^a-z' ]", "", sentence.lower().replace("-", " ")).split()
+
+
+def edits(wanted, heard):
+    """Fewest insertions, deletions and substitutions between two word lists."""
+    row = list(range(len(heard) + 1))
+    for i, w in enumerate(wanted):
+        above, row = row, [i + 1]
+        for j, h in enumerate(heard):
+            row.append(min(above[j + 1] + 1, row[j] + 1, above[j] + (w != h)))
+    return row[-1]
+
+
+def heard_in(decoder, path):
+    wave, rate = soundfile.read(path, dtype="float32")
+    wave = librosa.resample(wave, orig_sr=rate, target_sr=16000) if rate != 16000 else wave
+    wave = np.concatenate([np.zeros(3200), wave, np.zeros(4800)])
+    wave = wave / max(1e-3, np.abs(wave).max()) * 0.5 + np.random.RandomState(0).randn(len(wave)) * 1e-4
+    decoder.start_utt()
+    decoder.process_raw((wave * 32767).astype(np.int16).tobytes(), full_utt=True)
+    decoder.end_utt()
+    return decoder.hyp().hypstr if decoder.hyp() else ""
+
+
+def word_error_rate(folder, verbose=False):
+    decoder = Decoder(samprate=16000, loglevel="FATAL")
+    wrong = total = 0
+    for i, sentence in enumerate(sentences()):
+        heard = heard_in(decoder, "%s/%03d.wav" % (folder, i))
+        errors = edits(words(sentence), words(heard))
+        wrong, total = wrong + errors, total + len(words(sentence))
+        if verbose:
+            print("%d/%d  %s  ->  %s" % (errors, len(words(sentence)), sentence, heard))
+    return wrong / total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print what was heard")
+    args = parser.parse_args()
+    print("word error rate %.3f, %d sentences, PocketSphinx en-us"
+          % (word_error_rate(args.folder, args.verbose), len(sentences())))
+
+
+if __name__ == "__main__":
+    main()
