@@ -1,12 +1,14 @@
 """Letters and phones: which character of the text is being spoken in every 40 ms slot."""
+
 import math
 
-FIRST_COST = {0: 3.0, 1: 1.0, 2: 4.0}      # before anything was counted: one phone per letter is likely
+FIRST_COST = {0: 3.0, 1: 1.0, 2: 4.0}  # before anything was counted: one phone per letter is likely
 DIGITS = "0123456789"
 
 
 class Aligner:
-    """Hard expectation-maximisation: every letter speaks 0, 1 or 2 phones of its word, in order (a digit also 3)."""
+    """Hard expectation-maximisation: every letter speaks 0, 1 or 2 phones of its word, in order (a digit
+    also 3)."""
 
     def __init__(self):
         self.costs = {}
@@ -28,8 +30,8 @@ class Aligner:
                 if best[i][j] == math.inf:
                     continue
                 for k in range(min(4 if letter in DIGITS else 3, m - j + 1)):
-                    slant = 0.02 * abs((i + .5) / n - (j + k / 2) / max(m, 1))
-                    c = best[i][j] + self.cost(letter, tuple(phones[j:j + k])) + slant
+                    slant = 0.02 * abs((i + 0.5) / n - (j + k / 2) / max(m, 1))
+                    c = best[i][j] + self.cost(letter, tuple(phones[j : j + k])) + slant
                     if c < best[i + 1][j + k]:
                         best[i + 1][j + k], taken[i + 1][j + k] = c, k
         if best[n][m] == math.inf:
@@ -50,8 +52,9 @@ class Aligner:
             self.costs = {}
             for letter, table in counts.items():
                 total = sum(table.values()) + 5
-                self.costs[letter] = {p: -math.log((c + 0.05) / total) + (0.5 if len(p) == 2 else 0)
-                                      for p, c in table.items()}
+                self.costs[letter] = {
+                    p: -math.log((c + 0.05) / total) + (0.5 if len(p) == 2 else 0) for p, c in table.items()
+                }
         return self
 
 
@@ -90,12 +93,16 @@ def place_word(text, span, phones, aligner):
     if word.replace("'", "").isalpha() and len(phones) <= 2 * len(word):
         ranges = aligner.align(word, phones)
     if ranges is None:
-        return [begin + min(int((q + .5) * (end - begin) / len(phones)), end - begin - 1) for q in range(len(phones))]
+        return [
+            begin + min(int((q + 0.5) * (end - begin) / len(phones)), end - begin - 1)
+            for q in range(len(phones))
+        ]
     return [begin + letter for letter, (a, b) in enumerate(ranges) for _ in range(a, b)]
 
 
 def characters_of_slots(text, record, slot_segment, aligner):
-    """For every slot the index of the character being spoken, never falling; None: the text and Flite's tokens differ."""
+    """For every slot the index of the character being spoken, never falling; None: the text and Flite's
+    tokens differ."""
     spans = token_spans(text, record["tokens"])
     if spans is None:
         return None
@@ -110,7 +117,7 @@ def characters_of_slots(text, record, slot_segment, aligner):
         for i, c in zip(indices, place_word(text, spans[token], phones, aligner)):
             character[i] = c
     token_before = None
-    for i, (_, _, token) in enumerate(segments):      # pauses: the character after the word before
+    for i, (_, _, token) in enumerate(segments):  # pauses: the character after the word before
         if token >= 0:
             token_before = token
         else:

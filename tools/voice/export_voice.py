@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """export_voice.py DATA LM.pt CODEC.pt OUT [--sharpen S]: write the model directory, weights as BF16.
 
-Configuration, tokenizer and texts are copied from flite-en/. --sharpen multiplies the rows of the output heads, so that
-the published temperature 0.9 acts like 0.9 / S; greedy decoding does not change.
+Configuration, tokenizer and texts are copied from flite-en/. --sharpen multiplies the rows of the output
+heads, so that the published temperature 0.9 acts like 0.9 / S; greedy decoding does not change.
 """
+
 import argparse
 import os
 import shutil
@@ -22,8 +23,8 @@ UNUSED_LOGIT = 30.0
 
 @torch.no_grad()
 def unused_direction(m, data):
-    """A vector with a clearly positive product with every predictor output of the unused groups (their inputs are zero
-    vectors): scaled so that the mean product is one."""
+    """A vector with a clearly positive product with every predictor output of the unused groups (their
+    inputs are zero vectors): scaled so that the mean product is one."""
     loaded, _, _ = train_talker.load(data)
     batch = train_talker.collate(loaded, range(60), np.random.RandomState(0))
     hidden = m.talker.model(train_talker.talker_rows(m, *batch[:4]))[batch[4][:, 0], batch[4][:, 1]]
@@ -31,7 +32,9 @@ def unused_direction(m, data):
     labels = batch[5][spoken]
     inputs = [hidden[spoken]] + [m.table(g)(labels[:, g]) for g in range(layout.USED_GROUPS)]
     inputs += [torch.zeros_like(inputs[0])] * (layout.GROUPS - len(inputs))
-    y = m.talker.code_predictor.model(torch.stack(inputs, 1))[:, layout.USED_GROUPS:].reshape(-1, hidden.shape[1])
+    y = m.talker.code_predictor.model(torch.stack(inputs, 1))[:, layout.USED_GROUPS :].reshape(
+        -1, hidden.shape[1]
+    )
     v = y.mean(0)
     for _ in range(200):
         v = v / v.norm()
@@ -68,7 +71,9 @@ def write_weights(tensors, name, out):
     given = {k: list(v.shape) for k, v in tensors.items()}
     assert given == wanted, {k for k in given.keys() | wanted.keys() if given.get(k) != wanted.get(k)}
     path = os.path.join(out, name)
-    save_file({k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    save_file(
+        {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"}
+    )
     os.chmod(path, 0o644)
 
 
@@ -79,7 +84,9 @@ def main():
     parser.add_argument("--sharpen", type=float, default=4.0)
     args = parser.parse_args()
     if os.path.abspath(args.out) != layout.TEMPLATE:
-        shutil.copytree(layout.TEMPLATE, args.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
+        shutil.copytree(
+            layout.TEMPLATE, args.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors")
+        )
     write_weights(talker_tensors(args.lm, args.data, args.sharpen), "model.safetensors", args.out)
     codec = {"decoder." + k: v for k, v in torch.load(args.codec).items()}
     write_weights(codec, "speech_tokenizer/model.safetensors", args.out)

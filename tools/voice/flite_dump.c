@@ -1,15 +1,16 @@
-/* flite_dump VOICE TEXT OUT [WAVES]: run CMU Flite on one sentence per line and write what it hands to its vocoder.
+/* flite_dump VOICE TEXT OUT [WAVES]: run CMU Flite on one sentence per line, write what its vocoder gets.
  *
- *   gcc -D_GNU_SOURCE -O2 -o flite_dump flite_dump.c -lflite_cmu_us_slt -lflite_cmu_us_rms -lflite_usenglish -lflite_cmulex -lflite -lm
+ *   gcc -D_GNU_SOURCE -O2 -o flite_dump flite_dump.c -lflite_cmu_us_slt -lflite_cmu_us_rms \
+ *       -lflite_usenglish -lflite_cmulex -lflite -lm
  *
- * The library calls mlsa_resynthesis(); this program defines that symbol itself and so receives the smoothed tracks.
+ * The library calls mlsa_resynthesis(); this program defines that symbol and so receives the smoothed tracks.
  * With a directory WAVES the real function runs as well and Flite's own audio is written there (NNN.wav).
  * With FLITE_DUMP_BANDS=FILE the five mixed-excitation filters of the voice go to FILE as text.
  * Record of OUT, little endian (speech.py reads it):
  *   int32 magic 0x464c4954, line, n_frames, n_channels, n_strengths, n_segments, n_tokens
  *   float32 tracks[n_frames][n_channels], strengths[n_frames][n_strengths]
  *   per segment: char[8] phone, float32 end in seconds, int32 token (-1: pause)
- *   per token: int32 length, bytes                                                                                  */
+ *   per token: int32 length, bytes                                                                       */
 #include <flite/cst_cg.h>
 #include <flite/flite.h>
 
@@ -47,7 +48,8 @@ static void dump_bands(const cst_cg_db *db)
 static void keep(float **to, const cst_track *track, int frames, int channels)
 {
     *to = realloc(*to, sizeof(float) * frames * (channels + 1));
-    for (int i = 0; track && i < frames; i++) memcpy(*to + i * channels, track->frames[i], sizeof(float) * channels);
+    for (int i = 0; track && i < frames; i++)
+        memcpy(*to + i * channels, track->frames[i], sizeof(float) * channels);
 }
 
 cst_wave *mlsa_resynthesis(const cst_track *track, const cst_track *strength, cst_cg_db *db,

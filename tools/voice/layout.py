@@ -2,8 +2,9 @@
 
 What only the training gives a meaning is here too: the code groups in use and what they say.
   group 0       phonetic cluster                      group 2       pitch: cycles per frame - 8
-  group 1       text pointer (never sound)            groups 3..10  spectrum, product quantiser; 11..15 are always 0
+  group 1       text pointer (never sound)            groups 3..10  spectrum; 11..15 are always 0
 """
+
 import json
 import os
 
@@ -21,12 +22,12 @@ TALKER = CONFIG["talker_config"]
 PREDICTOR = TALKER["code_predictor_config"]
 CODEC = read_json("speech_tokenizer", "config.json")["decoder_config"]
 
-CODES = PREDICTOR["vocab_size"]              # entries of every codebook; also the reach of the text pointer
+CODES = PREDICTOR["vocab_size"]  # entries of every codebook; also the reach of the text pointer
 GROUPS = PREDICTOR["num_code_groups"]
 USED_GROUPS = 11
-SPECTRAL_PARTS = [2, 2, 3, 3, 4, 4, 6, 8]    # residual principal components of groups 3..10
-SPECTRAL_CODES = 128                         # entries in use of those groups
-FEWEST_CYCLES = 8                            # of a frame: code 0 of group 2
+SPECTRAL_PARTS = [2, 2, 3, 3, 4, 4, 6, 8]  # residual principal components of groups 3..10
+SPECTRAL_CODES = 128  # entries in use of those groups
+FEWEST_CYCLES = 8  # of a frame: code 0 of group 2
 
 SPEAKERS = TALKER["spk_id"]
 VOCAB = read_json("vocab.json")
@@ -48,8 +49,9 @@ ALPHABET = byte_alphabet()
 
 
 def tokenize(text):
-    """Token ids, and for each the index of its last character. No merge of this vocabulary crosses a piece of the
-    published pre-tokenizer except inside runs of letters, so merging the whole text gives the same ids."""
+    """Token ids, and for each the index of its last character. No merge of this vocabulary crosses a piece
+    of the published pre-tokenizer except inside runs of letters, so merging the whole text gives the same
+    ids."""
     marks = [(ALPHABET[b], k) for k, ch in enumerate(text) for b in ch.encode()]
     symbols, ends = [m for m, _ in marks], [k for _, k in marks]
     while True:
@@ -57,15 +59,20 @@ def tokenize(text):
         if not ranked:
             return [VOCAB[s] for s in symbols], ends
         i = min(ranked)[1]
-        symbols[i:i + 2] = [symbols[i] + symbols[i + 1]]
-        ends[i:i + 2] = [ends[i + 1]]
+        symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
+        ends[i : i + 2] = [ends[i + 1]]
 
 
 def prompt(token_ids, speaker, english):
     """Rows before the first frame, text up front: text ids and codec ids (-1: this row has no codec part)."""
     t = TALKER
     if english:
-        tag = [t["codec_think_id"], t["codec_think_bos_id"], t["codec_language_id"]["english"], t["codec_think_eos_id"]]
+        tag = [
+            t["codec_think_id"],
+            t["codec_think_bos_id"],
+            t["codec_language_id"]["english"],
+            t["codec_think_eos_id"],
+        ]
     else:
         tag = [t["codec_nothink_id"], t["codec_think_bos_id"], t["codec_think_eos_id"]]
     head = tag + [SPEAKERS[speaker], t["codec_pad_id"]]

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""make_audio.py DATA COUNT [SHARD]: the training set of the codec, audio.npz: wav (int16), codes, fn (frames per sentence).
+"""make_audio.py DATA COUNT [SHARD]: the training set of the codec, audio.npz.
 
+wav (int16), codes, fn (frames per sentence).
 The first COUNT sentences of a shard, rendered from Flite's unquantised tracks; 4000 are about three hours.
 """
+
 import sys
 
 import numpy as np
@@ -24,7 +26,7 @@ def main():
         grid = speech.regrid(record)
         wave = speech.vocode(grid, speech.cycles_of_frames(grid["f0"]), bands)
         waves.append((wave * 32767).astype(np.int16))
-        codes.append(known["codes"][begins[k]:begins[k + 1]])
+        codes.append(known["codes"][begins[k] : begins[k + 1]])
         frames.append(len(codes[-1]))
         if len(frames) == count:
             break

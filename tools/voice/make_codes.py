@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""make_codes.py DATA: Flite's records (sh_NN.bin of the text sh_NN) -> codes_NN.npz, the training set of the talker.
+"""make_codes.py DATA: Flite's records (sh_NN.bin of the text sh_NN) -> codes_NN.npz.
 
-DATA/vq.npz (the quantiser) and DATA/align.pkl are fitted on the first shard when they do not exist: codes of another
-quantiser mean something else, so whoever continues from existing weights puts its vq.npz there first.
-codes_NN.npz: ids, idn (text tokens and their number per sentence), codes [frames, 11], fn (frames per sentence), line.
-The pointer of frame n is (N + 2 + n) - p, N tokens, p the token spoken at the end of the frame: the distance between
-the talker's rows of frame and token.
+DATA/vq.npz (the quantiser) and DATA/align.pkl are fitted on the first shard when they do not exist: codes of
+another quantiser mean something else, so whoever continues from existing weights puts its vq.npz there first.
+codes_NN.npz: ids, idn (text tokens and their number per sentence), codes [frames, 11], fn (frames per
+sentence), line. The pointer of frame n is (N + 2 + n) - p, N tokens, p the token spoken at the end of the
+frame: the distance between the talker's rows of frame and token.
 """
+
 import glob
 import itertools
 import os
@@ -30,19 +31,28 @@ def features_of(record):
 
 
 def encode_sentence(text, record, aligner):
-    """Everything but the spectral codes of one sentence, or None: not alignable or beyond the pointer's reach."""
+    """Everything but the spectral codes of one sentence, or None: not alignable or beyond the pointer's
+    reach."""
     grid = speech.regrid(record)
     characters = characters_of_slots(text, record, grid["slot_segment"], aligner)
     if characters is None:
         return None
     ids, last_characters = layout.tokenize(text)
     cycles = speech.cycles_of_frames(grid["f0"])
-    token = np.searchsorted(np.array(last_characters), characters[1::2])   # spoken in the second slot of the frame
+    token = np.searchsorted(
+        np.array(last_characters), characters[1::2]
+    )  # spoken in the second slot of the frame
     pointer = len(ids) + 2 + np.arange(len(cycles)) - token
     if pointer.max() >= layout.CODES or len(cycles) > LONGEST_FRAMES:
         return None
-    return dict(line=record["line"], ids=ids, pointer=pointer, pitch=cycles - layout.FEWEST_CYCLES,
-                features=speech.features(grid), phones=speech.phones_of_frames(record, grid))
+    return dict(
+        line=record["line"],
+        ids=ids,
+        pointer=pointer,
+        pitch=cycles - layout.FEWEST_CYCLES,
+        features=speech.features(grid),
+        phones=speech.phones_of_frames(record, grid),
+    )
 
 
 def encode_shard(path, tables, aligner):
@@ -51,12 +61,25 @@ def encode_shard(path, tables, aligner):
     sentences = [encode_sentence(texts[r["line"]], r, aligner) for r in speech.read_dump(path)]
     kept = [s for s in sentences if s]
     print(os.path.basename(path), len(kept), "sentences,", len(sentences) - len(kept), "left out", flush=True)
-    spectral = quantiser.encode(tables, np.concatenate([s["features"] for s in kept]),
-                                np.concatenate([s["phones"] for s in kept]))
-    codes = np.concatenate([spectral[:, :1], np.concatenate([s["pointer"] for s in kept])[:, None],
-                            np.concatenate([s["pitch"] for s in kept])[:, None], spectral[:, 1:]], 1)
-    return dict(ids=np.concatenate([s["ids"] for s in kept]).astype(np.int16), idn=[len(s["ids"]) for s in kept],
-                codes=codes.astype(np.int16), fn=[len(s["pointer"]) for s in kept], line=[s["line"] for s in kept])
+    spectral = quantiser.encode(
+        tables, np.concatenate([s["features"] for s in kept]), np.concatenate([s["phones"] for s in kept])
+    )
+    codes = np.concatenate(
+        [
+            spectral[:, :1],
+            np.concatenate([s["pointer"] for s in kept])[:, None],
+            np.concatenate([s["pitch"] for s in kept])[:, None],
+            spectral[:, 1:],
+        ],
+        1,
+    )
+    return dict(
+        ids=np.concatenate([s["ids"] for s in kept]).astype(np.int16),
+        idn=[len(s["ids"]) for s in kept],
+        codes=codes.astype(np.int16),
+        fn=[len(s["pointer"]) for s in kept],
+        line=[s["line"] for s in kept],
+    )
 
 
 def main():
@@ -64,7 +87,10 @@ def main():
     torch.set_num_threads(1)
     shards = sorted(glob.glob(data + "/sh_??.bin"))
     if not os.path.exists(data + "/vq.npz"):
-        np.savez(data + "/vq.npz", **quantiser.fit(map(features_of, itertools.islice(speech.read_dump(shards[0]), 2500))))
+        np.savez(
+            data + "/vq.npz",
+            **quantiser.fit(map(features_of, itertools.islice(speech.read_dump(shards[0]), 2500)))
+        )
     if not os.path.exists(data + "/align.pkl"):
         with open(data + "/align.pkl", "wb") as f:
             pickle.dump(Aligner().fit(words_of(speech.read_dump(shards[0]))), f)

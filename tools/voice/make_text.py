@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """make_text.py OUT [--n N] [--seed S] [--without FILE]: the training text, one sentence per line.
 
-Sources: example sentences and glosses of WordNet 3.0 (Debian package wordnet-base), fortune cookies (fortunes), runs of
-common words (counts of WordNet, spellings of wamerican), templates (text_templates.py), single words, and pairs of
-sentences in one line. The sentences of the measurement (sentences.txt) and the lines of --without never appear.
+Sources: example sentences and glosses of WordNet 3.0 (Debian package wordnet-base), fortune cookies
+(fortunes), runs of common words (counts of WordNet, spellings of wamerican), templates (text_templates.py),
+single words, and pairs of sentences in one line. The sentences of the measurement (sentences.txt) and the
+lines of --without never appear.
 """
+
 import argparse
 import glob
 import os
@@ -14,10 +16,16 @@ import re
 import layout
 import text_templates as lists
 
-WORDNET, COOKIES, WORDS = "/usr/share/wordnet", "/usr/share/games/fortunes", "/usr/share/dict/american-english"
+WORDNET, COOKIES, WORDS = (
+    "/usr/share/wordnet",
+    "/usr/share/games/fortunes",
+    "/usr/share/dict/american-english",
+)
 SHARES = dict(examples=0.34, glosses=0.18, cookies=0.11, templates=0.12, runs=0.12, single=0.05, long=0.08)
 PLAIN = re.compile(r"^[A-Za-z0-9 ,.?!'\-:;]+$")
-RUDE = re.compile(r"\b(fuck|shit|cunt|nigger|rape|sex|bitch|whore|slut|penis|vagina|tit|tits|cock|dick)\w*", re.I)
+RUDE = re.compile(
+    r"\b(fuck|shit|cunt|nigger|rape|sex|bitch|whore|slut|penis|vagina|tit|tits|cock|dick)\w*", re.I
+)
 ODD = re.compile(r"[A-Z]{3,}|\d{5,}|--|\.\.|[a-z][A-Z]|\b[b-hj-z]\b(?!')")
 LONGEST = 200
 
@@ -68,7 +76,9 @@ class Words:
     def __init__(self, rng):
         self.rng = rng
         listed = [w.strip() for w in read_lines(WORDS)]
-        self.words = [w for w in listed if re.match(r"^[a-z]+('s)?$", w) and len(w) < 14 and not RUDE.search(w)]
+        self.words = [
+            w for w in listed if re.match(r"^[a-z]+('s)?$", w) and len(w) < 14 and not RUDE.search(w)
+        ]
         self.names = [w for w in listed if re.match(r"^[A-Z][a-z]{2,9}$", w)]
         counts = {}
         for line in read_lines(WORDNET + "/cntlist.rev"):
@@ -88,14 +98,25 @@ class Words:
     def value(self, kind):
         pick, number = self.rng.choice, self.rng.randint
         return {
-            "first": lambda: pick(lists.FIRST_NAMES), "name": lambda: pick(self.names), "w": self.word,
-            "adj": lambda: pick(self.adjectives), "month": lambda: pick(lists.MONTHS), "day": lambda: pick(lists.DAYS),
-            "d": lambda: str(number(1, 31)), "num": lambda: pick(lists.NUMBERS), "lr": lambda: pick(["left", "right"]),
+            "first": lambda: pick(lists.FIRST_NAMES),
+            "name": lambda: pick(self.names),
+            "w": self.word,
+            "adj": lambda: pick(self.adjectives),
+            "month": lambda: pick(lists.MONTHS),
+            "day": lambda: pick(lists.DAYS),
+            "d": lambda: str(number(1, 31)),
+            "num": lambda: pick(lists.NUMBERS),
+            "lr": lambda: pick(["left", "right"]),
             "h": lambda: pick([str(number(1, 12)), pick(lists.NUMBERS[:12])]),
             "m": lambda: pick(lists.NUMBERS[9:23] + ["thirty five", "forty five", "fifteen", "twenty"]),
-            "n": lambda: pick([str(number(0, 20)), str(number(0, 99)), str(number(0, 999)), pick(lists.NUMBERS)]),
-            "y": lambda: str(number(1700, 2030)), "part": lambda: pick(["morning", "afternoon", "evening", "day"]),
-            "when": lambda: pick(["tomorrow", "today", "tonight", "next week", "on " + pick(lists.DAYS), "soon"]),
+            "n": lambda: pick(
+                [str(number(0, 20)), str(number(0, 99)), str(number(0, 999)), pick(lists.NUMBERS)]
+            ),
+            "y": lambda: str(number(1700, 2030)),
+            "part": lambda: pick(["morning", "afternoon", "evening", "day"]),
+            "when": lambda: pick(
+                ["tomorrow", "today", "tonight", "next week", "on " + pick(lists.DAYS), "soon"]
+            ),
         }[kind]()
 
     def template(self):
@@ -104,12 +125,15 @@ class Words:
     def any_word(self):
         r = self.rng.random()
         pick = self.rng.choice
-        return (pick(lists.FUNCTION_WORDS) if r < .35 else self.word() if r < .8 else
-                pick(self.words) if r < .95 else pick(self.names))
+        return (
+            pick(lists.FUNCTION_WORDS)
+            if r < 0.35
+            else self.word() if r < 0.8 else pick(self.words) if r < 0.95 else pick(self.names)
+        )
 
     def run(self):
         words = [self.any_word() for _ in range(self.rng.randint(2, 9))]
-        return " ".join(words).replace(" ", ", ", 1 if self.rng.random() < .3 else 0)
+        return " ".join(words).replace(" ", ", ", 1 if self.rng.random() < 0.3 else 0)
 
     def single(self):
         return self.rng.choice([self.word(), self.rng.choice(self.words), self.rng.choice(self.names)])
@@ -143,8 +167,12 @@ def compose(n, rng, excluded):
         pool = sorted(set(pool))
         rng.shuffle(pool)
         fill(int(n * SHARES[kind]), pool)
-    for kind, make in (("templates", words.template), ("runs", words.run), ("single", words.single),
-                       ("long", lambda: rng.choice(taken) + " " + rng.choice(taken))):
+    for kind, make in (
+        ("templates", words.template),
+        ("runs", words.run),
+        ("single", words.single),
+        ("long", lambda: rng.choice(taken) + " " + rng.choice(taken)),
+    ):
         fill(int(n * SHARES[kind]), iter(make, None))
     fill(n - len(taken), iter(words.template, None))
     rng.shuffle(taken)
@@ -162,7 +190,10 @@ def main():
     sentences = compose(args.n, random.Random(args.seed), excluded)
     with open(args.out, "w", encoding="utf-8") as f:
         f.write("\n".join(sentences) + "\n")
-    print("%d sentences, %.1f characters on average" % (len(sentences), sum(map(len, sentences)) / len(sentences)))
+    print(
+        "%d sentences, %.1f characters on average"
+        % (len(sentences), sum(map(len, sentences)) / len(sentences))
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""official.py MODEL OUT [--greedy] [--seed N] [--first N]: the sentences through the official package (f32, CPU).
+"""official.py MODEL OUT [--greedy] [--seed N] [--first N]: the sentences through the official package.
 
-OUT/NNN.wav (32-bit float samples) and OUT/NNN.json (codes, in the format of `tts-gen --codes`).
+In f32 on the CPU. OUT/NNN.wav (32-bit float samples) and OUT/NNN.json (codes, in the format of
+`tts-gen --codes`).
 """
+
 import argparse
 import json
 import os
@@ -27,12 +29,15 @@ class Official:
             first = encoded[0] if isinstance(encoded, list) else encoded
             self.codes = first["audio_codes"].cpu().tolist()
             return decode(encoded, *args, **kwargs)
+
         self.model.model.speech_tokenizer.decode = listen
 
     def speak(self, text, greedy, language="English"):
         """Samples and codes [frames][groups]."""
         choice = dict(do_sample=False, subtalker_dosample=False) if greedy else {}
-        waves, _ = self.model.generate_custom_voice(text=[text], speaker=["slt"], language=[language], **choice)
+        waves, _ = self.model.generate_custom_voice(
+            text=[text], speaker=["slt"], language=[language], **choice
+        )
         return waves[0], self.codes
 
 
@@ -53,7 +58,7 @@ def main():
     torch.set_num_threads(1)
     os.makedirs(args.out, exist_ok=True)
     official = Official(args.model)
-    for i, sentence in enumerate(sentences()[:args.first]):
+    for i, sentence in enumerate(sentences()[: args.first]):
         torch.manual_seed(args.seed * 1000 + i)
         write("%s/%03d" % (args.out, i), *official.speak(sentence, args.greedy))
 

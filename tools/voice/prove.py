@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""prove.py DATA OUT --tts-gen PROGRAM [--model DIR] [--codec CODEC.pt] [--seeds N]: the two claims about the voice.
+"""prove.py DATA OUT --tts-gen PROGRAM [--model DIR] [--codec CODEC.pt] [--seeds N]: two claims.
 
-1. Words: PocketSphinx on the engine's own output (published sampling, one seed per sentence and run) beside the source voice,
-   the training target and the true codes without a language model.
-2. Same model: for the greedy choice the official package and the engine give the same codes, and their waveforms (from the
-   same codes, f32) agree with a signal to noise ratio of at least 100 dB.
+1. Words: PocketSphinx on the engine's own output (published sampling, one seed per sentence and run) beside
+   the source voice, the training target and the true codes without a language model.
+2. Same model: for the greedy choice the official package and the engine give the same codes, and their
+   waveforms (from the same codes, f32) agree with a signal to noise ratio of at least 100 dB.
 Prints a table for docs/ledger.md; exit 1 when claim 2 fails. Takes minutes.
 """
+
 import argparse
 import json
 import os
@@ -24,8 +25,24 @@ LEAST_SNR_DB = 100.0
 
 def engine(args, text, path, *options):
     """One sentence through tts-gen: PATH.wav and PATH.json."""
-    command = [args.tts_gen, "-m", args.model or "embedded", "-s", "slt", "-l", "english", "--format", "wavf32", "-q",
-               "-o", path + ".wav", "--codes", path + ".json", *options, text]
+    command = [
+        args.tts_gen,
+        "-m",
+        args.model or "embedded",
+        "-s",
+        "slt",
+        "-l",
+        "english",
+        "--format",
+        "wavf32",
+        "-q",
+        "-o",
+        path + ".wav",
+        "--codes",
+        path + ".json",
+        *options,
+        text,
+    ]
     subprocess.run(command, check=True)
 
 
@@ -51,18 +68,23 @@ def snr_db(wanted, got):
     n = max(len(wanted), len(got))
     a, b = (np.pad(x, (0, n - len(x))) for x in (wanted.astype(np.float64), got.astype(np.float64)))
     error = np.sum((a - b) ** 2)
-    return 10 * np.log10(np.sum(a ** 2) / error) if error else np.inf
+    return 10 * np.log10(np.sum(a**2) / error) if error else np.inf
 
 
 def prove_words(args):
     references = os.path.join(args.out, "reference")
     run("render_reference.py", args.data, references, *(["--codec", args.codec] if args.codec else []))
-    rows = [("source voice (Flite slt)", references + "/source"), ("training target", references + "/target"),
-            ("true codes, training vocoder", references + "/codes")]
+    rows = [
+        ("source voice (Flite slt)", references + "/source"),
+        ("training target", references + "/target"),
+        ("true codes, training vocoder", references + "/codes"),
+    ]
     if args.codec:
         rows.append(("true codes, codec of the voice", references + "/codec"))
     for seed in range(args.seeds):
-        rows.append(("tts-gen, text to audio, seed %d" % seed, engine_folder(args, "engine_%d" % seed, seed=seed)))
+        rows.append(
+            ("tts-gen, text to audio, seed %d" % seed, engine_folder(args, "engine_%d" % seed, seed=seed))
+        )
     print("| %d sentences, PocketSphinx en-us | word error rate |\n|---|---:|" % len(sentences()))
     for name, folder in rows:
         print("| %s | %.3f |" % (name, word_error_rate(folder)), flush=True)
@@ -77,8 +99,10 @@ def prove_same(args):
     for i, _ in enumerate(sentences()):
         a, b = read_codes("%s/%03d.json" % (official, i)), read_codes("%s/%03d.json" % (ours, i))
         if a != b:
-            print("sentence %d: codes differ from frame %d on" % (i, next(
-                (k for k, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))))
+            print(
+                "sentence %d: codes differ from frame %d on"
+                % (i, next((k for k, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b))))
+            )
             continue
         same += 1
         worst = min(worst, snr_db(*(soundfile.read("%s/%03d.wav" % (d, i))[0] for d in (official, ours))))

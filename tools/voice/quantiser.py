@@ -1,21 +1,25 @@
 """The codes of a frame without a learned encoder: k-means on features, fitted once on the first shard.
 
-vq.npz: mu, V (principal components of the features), sem (centres of group 0, found with phone labels), C (their mean
-spectra), Vr (components of the residual), pq0..pq7 (centres of groups 3..10).
+vq.npz: mu, V (principal components of the features), sem (centres of group 0, found with phone labels), C
+(their mean spectra), Vr (components of the residual), pq0..pq7 (centres of groups 3..10).
 """
+
 import numpy as np
 import torch
 
 import layout
 import speech
 
-PHONES = ("aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p pau r s sh t th uh uw v w y z zh").split()
+PHONES = (
+    "aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p pau r s sh t th uh uw v w y "
+    "z zh"
+).split()
 PHONE_INDEX = {p: i for i, p in enumerate(PHONES)}
-PHONE_WEIGHT = 6.0      # how much a differing phone label separates two frames of equal sound
+PHONE_WEIGHT = 6.0  # how much a differing phone label separates two frames of equal sound
 
 
 def nearest(x, centres):
-    return torch.cat([((centres ** 2).sum(1) - 2 * part @ centres.t()).argmin(1) for part in x.split(8192)])
+    return torch.cat([((centres**2).sum(1) - 2 * part @ centres.t()).argmin(1) for part in x.split(8192)])
 
 
 def kmeans(x, k, rounds, seed=0):
@@ -28,7 +32,7 @@ def kmeans(x, k, rounds, seed=0):
         used = n > 0
         centres[used] = total[used] / n[used][:, None]
         if (~used).any():
-            centres[~used] = x[torch.randperm(len(x), generator=generator)[:int((~used).sum())]]
+            centres[~used] = x[torch.randperm(len(x), generator=generator)[: int((~used).sum())]]
     return centres
 
 
@@ -57,7 +61,7 @@ def fit(records):
     y, at = residual @ rest, 0
     tables = dict(mu=mu, V=components.numpy(), sem=sem.numpy(), C=means.numpy(), Vr=rest.numpy())
     for j, width in enumerate(layout.SPECTRAL_PARTS):
-        centres = kmeans(y[:, at:at + width].contiguous(), layout.SPECTRAL_CODES, 12)
+        centres = kmeans(y[:, at : at + width].contiguous(), layout.SPECTRAL_CODES, 12)
         tables["pq%d" % j] = centres[centres[:, 0].argsort()].numpy()
         at += width
     return tables
@@ -70,14 +74,19 @@ def encode(tables, frames, phones):
     first = nearest(torch.cat([z[:, :48], phone_labels(phones)], 1), t["sem"])
     y, columns, at = (z - t["C"][first]) @ t["Vr"], [first], 0
     for j, width in enumerate(layout.SPECTRAL_PARTS):
-        columns.append(nearest(y[:, at:at + width].contiguous(), t["pq%d" % j]))
+        columns.append(nearest(y[:, at : at + width].contiguous(), t["pq%d" % j]))
         at += width
     return torch.stack(columns, 1).numpy()
 
 
 def decode(tables, codes):
     """Tracks on the grid and cycles per frame that codes [frames, >= 11] say: input of speech.vocode."""
-    parts = [tables["pq%d" % j][np.minimum(codes[:, 3 + j], layout.SPECTRAL_CODES - 1)]
-             for j in range(len(layout.SPECTRAL_PARTS))]
+    parts = [
+        tables["pq%d" % j][np.minimum(codes[:, 3 + j], layout.SPECTRAL_CODES - 1)]
+        for j in range(len(layout.SPECTRAL_PARTS))
+    ]
     z = tables["C"][codes[:, 0]] + np.concatenate(parts, 1) @ tables["Vr"].T
-    return speech.grid_of_features(tables["mu"] + z @ tables["V"].T), codes[:, 2].astype(int) + layout.FEWEST_CYCLES
+    return (
+        speech.grid_of_features(tables["mu"] + z @ tables["V"].T),
+        codes[:, 2].astype(int) + layout.FEWEST_CYCLES,
+    )

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """recognise.py FOLDER [-v]: word error rate of FOLDER/000.wav, 001.wav ... against sentences.txt.
 
-The recogniser is PocketSphinx with the acoustic and language model en-us of its Python package; it knows nothing of this
-voice. Every file is resampled to 16 kHz, levelled to a peak of 0.5, with 0.2 s of silence before and 0.3 s after.
+The recogniser is PocketSphinx with the acoustic and language model en-us of its Python package; it knows
+nothing of this voice. Every file is resampled to 16 kHz, levelled to a peak of 0.5, with 0.2 s of silence
+before and 0.3 s after.
 """
+
 import argparse
 import os
 import re
@@ -63,8 +65,10 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("-v", "--verbose", action="store_true", help="print what was heard")
     args = parser.parse_args()
-    print("word error rate %.3f, %d sentences, PocketSphinx en-us"
-          % (word_error_rate(args.folder, args.verbose), len(sentences())))
+    print(
+        "word error rate %.3f, %d sentences, PocketSphinx en-us"
+        % (word_error_rate(args.folder, args.verbose), len(sentences()))
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""render_reference.py DATA OUT [--codec CODEC.pt]: the sentences of the measurement without any language model.
+"""render_reference.py DATA OUT [--codec CODEC.pt]: the sentences of the measurement without any talker.
 
 OUT/source   Flite's own audio                          OUT/codes  true codes through the training vocoder
-OUT/target   Flite's parameters, training vocoder       OUT/codec  true codes through the trained codec (with --codec)
+OUT/target   Flite's parameters, training vocoder       OUT/codec  true codes through the codec (--codec)
 DATA holds flite_dump (the program), vq.npz and me.txt.
 """
+
 import argparse
 import os
 import subprocess
@@ -23,13 +24,17 @@ def codes_of(tables, record, grid, cycles):
     """Codes [frames, 16] of one sentence; the pointer stays 0, it is not sound."""
     spectral = quantiser.encode(tables, speech.features(grid), speech.phones_of_frames(record, grid))
     codes = np.zeros((len(cycles), layout.GROUPS), np.int64)
-    codes[:, 0], codes[:, 2], codes[:, 3:layout.USED_GROUPS] = spectral[:, 0], cycles - layout.FEWEST_CYCLES, spectral[:, 1:]
+    codes[:, 0], codes[:, 2], codes[:, 3 : layout.USED_GROUPS] = (
+        spectral[:, 0],
+        cycles - layout.FEWEST_CYCLES,
+        spectral[:, 1:],
+    )
     return codes
 
 
 def load_codec(path):
     codec = train_codec.build()
-    codec.load_state_dict({k: v.bfloat16().float() for k, v in torch.load(path).items()})   # as it is shipped
+    codec.load_state_dict({k: v.bfloat16().float() for k, v in torch.load(path).items()})  # as it is shipped
     return codec.eval()
 
 
@@ -44,7 +49,10 @@ def main():
     for folder in folders.values():
         os.makedirs(folder, exist_ok=True)
     dump = args.out + "/sentences.bin"
-    subprocess.run([args.data + "/flite_dump", "slt", layout.HERE + "/sentences.txt", dump, folders["source"]], check=True)
+    subprocess.run(
+        [args.data + "/flite_dump", "slt", layout.HERE + "/sentences.txt", dump, folders["source"]],
+        check=True,
+    )
     tables, bands = dict(np.load(args.data + "/vq.npz")), speech.load_bands(args.data + "/me.txt")
     codec = load_codec(args.codec) if args.codec else None
 
@@ -55,6 +63,7 @@ def main():
 
         def save(kind, wave):
             soundfile.write("%s/%03d.wav" % (folders[kind], record["line"]), wave, speech.RATE)
+
         save("target", speech.vocode(grid, cycles, bands))
         save("codes", speech.vocode(*quantiser.decode(tables, codes), bands))
         if codec:

@@ -1,9 +1,10 @@
 """When a training run ends: after so many minutes, or at a time of the day."""
+
 import datetime
 
 
 def minutes_until(deadline):
-    """"90" is minutes from now, "14:05" the next time the clock shows that."""
+    """90 is minutes from now, 14:05 the next time the clock shows that."""
     if ":" not in deadline:
         return float(deadline)
     now = datetime.datetime.now()

@@ -1,28 +1,30 @@
-"""The synthetic speech that the voice learns: Flite's parameter tracks on a 40 ms grid, and a vocoder for them.
+"""The synthetic speech that the voice learns: Flite's parameter tracks on a 40 ms grid, and their vocoder.
 
   * Phone boundaries move to a 40 ms grid (half a codec frame); speech is slowed by STRETCH.
-  * The pitch of a codec frame is a whole number of cycles per 80 ms, with a smooth transition inside the frame, so that
-    the glottal phase is zero at every frame boundary.
+  * The pitch of a codec frame is a whole number of cycles per 80 ms, with a smooth transition inside the
+    frame, so that the glottal phase is zero at every frame boundary.
   * The noise of unvoiced sounds is one fixed table of 1920 samples, repeated every frame.
-So the waveform of a frame is a function of its parameters and those of the frame before, and a small decoder can learn it
-by regression, without an adversary.
+So the waveform of a frame is a function of its parameters and those of the frame before, and a small decoder
+can learn it by regression, without an adversary.
 """
+
 import struct
 
 import numpy as np
 
-STRETCH = 1.10               # on top of Flite's own durations
-SLOT = 8                     # tracks (every 5 ms) per 40 ms slot
-PER_FRAME = 16               # tracks per codec frame
-HOP = 120                    # samples of 24 kHz per track
+STRETCH = 1.10  # on top of Flite's own durations
+SLOT = 8  # tracks (every 5 ms) per 40 ms slot
+PER_FRAME = 16  # tracks per codec frame
+HOP = 120  # samples of 24 kHz per track
 RATE = 24000
 FRAME = PER_FRAME * HOP
-WARP, POSTFILTER, GAIN = 0.42, 0.4, 1.5      # of the voice slt, as its library uses them
-LEVEL = 0.8                  # output gain relative to Flite's own level
-BANDS = 24                   # points of the warped spectrum of a feature
-VOICED_WEIGHT = 0.8 * BANDS ** 0.5 * 0.25    # of strengths and voicing beside the spectrum
+WARP, POSTFILTER, GAIN = 0.42, 0.4, 1.5  # of the voice slt, as its library uses them
+LEVEL = 0.8  # output gain relative to Flite's own level
+BANDS = 24  # points of the warped spectrum of a feature
+VOICED_WEIGHT = 0.8 * BANDS**0.5 * 0.25  # of strengths and voicing beside the spectrum
 
-# ---- Flite's records -----------------------------------------------------------------------------------------------
+# ---- Flite's records
+# -----------------------------------------------------------------------------------------------
 
 
 def read_dump(path):
@@ -46,13 +48,17 @@ def read_dump(path):
     while at < len(data):
         magic, line, frames, channels, strengths, segments, tokens = take("7i")
         assert magic == 0x464C4954, path
-        record = dict(line=line, tracks=take_floats(frames, channels), strengths=take_floats(frames, strengths))
-        record["segments"] = [(p.split(b"\0")[0].decode(), end, token)
-                              for p, end, token in (take("8sfi") for _ in range(segments))]
+        record = dict(
+            line=line, tracks=take_floats(frames, channels), strengths=take_floats(frames, strengths)
+        )
+        record["segments"] = [
+            (p.split(b"\0")[0].decode(), end, token)
+            for p, end, token in (take("8sfi") for _ in range(segments))
+        ]
         record["tokens"] = []
         for _ in range(tokens):
-            length, = take("i")
-            record["tokens"].append(data[at:at + length].decode("utf-8", "replace"))
+            (length,) = take("i")
+            record["tokens"].append(data[at : at + length].decode("utf-8", "replace"))
             at += length
         yield record
 
@@ -62,7 +68,8 @@ def load_bands(path):
     return np.abs(np.fft.rfft(np.loadtxt(path), 512, axis=1)).astype(np.float32)
 
 
-# ---- spectrum ------------------------------------------------------------------------------------------------------
+# ---- spectrum
+# ------------------------------------------------------------------------------------------------------
 
 
 def warp(w):
@@ -74,7 +81,8 @@ TO_BANDS = np.cos(np.outer(np.arange(25), (np.arange(BANDS) + 0.5) * np.pi / BAN
 
 
 def postfilter(cepstra):
-    """Formant emphasis of the original vocoder: coefficients from the third on are raised, the energy is kept."""
+    """Formant emphasis of the original vocoder: coefficients from the third on are raised, the energy is
+    kept."""
     raised = cepstra.copy()
     raised[:, 2:] *= 1 + POSTFILTER
     before, after = cepstra @ TO_LOG_SPECTRUM[:, 4::8], raised @ TO_LOG_SPECTRUM[:, 4::8]
@@ -83,11 +91,13 @@ def postfilter(cepstra):
     return raised
 
 
-# ---- time grid -----------------------------------------------------------------------------------------------------
+# ---- time grid
+# -----------------------------------------------------------------------------------------------------
 
 
 def slots_of(segments):
-    """Number of 40 ms slots of every phone; rounding errors are carried to the next phone, pauses reset them."""
+    """Number of 40 ms slots of every phone; rounding errors are carried to the next phone, pauses reset
+    them."""
     slots, time, begin, start = [], 0.0, 0, 0.0
     for i, (phone, end, _) in enumerate(segments):
         length = (end - start) * STRETCH
@@ -123,10 +133,12 @@ def regrid(record):
     def between(x):
         return (x[below] * (1 - f) + x[above] * f).astype(np.float32)
 
-    return dict(cepstra=between(postfilter(record["tracks"][:, 1:26])),
-                strengths=np.clip(between(record["strengths"]), 0, 1),
-                f0=record["tracks"][:, 0][np.where(f[:, 0] < 0.5, below, above)],
-                slot_segment=np.repeat(np.arange(len(slots)), slots))
+    return dict(
+        cepstra=between(postfilter(record["tracks"][:, 1:26])),
+        strengths=np.clip(between(record["strengths"]), 0, 1),
+        f0=record["tracks"][:, 0][np.where(f[:, 0] < 0.5, below, above)],
+        slot_segment=np.repeat(np.arange(len(slots)), slots),
+    )
 
 
 def phones_of_frames(record, grid):
@@ -134,7 +146,8 @@ def phones_of_frames(record, grid):
 
 
 def cycles_of_frames(f0):
-    """Whole cycles per codec frame; the last value holds while it is closer than 0.7 and through unvoiced frames."""
+    """Whole cycles per codec frame; the last value holds while it is closer than 0.7 and through unvoiced
+    frames."""
     frames = f0.reshape(-1, PER_FRAME)
     voiced = f0[f0 > 0]
     held = int(round(0.08 * (voiced[:40].mean() if len(voiced) else 175)))
@@ -149,7 +162,8 @@ def cycles_of_frames(f0):
 
 
 def features(grid):
-    """[frames, 8 * (BANDS + 6)]: every 10 ms the warped log spectrum (with a floor), strengths and voicing."""
+    """[frames, 8 * (BANDS + 6)]: every 10 ms the warped log spectrum (with a floor), strengths and
+    voicing."""
     spectrum = grid["cepstra"] @ TO_BANDS
     spectrum = 0.5 * np.log(np.exp(2 * spectrum) + np.exp(2 * 1.5))
     voiced = (grid["f0"] > 0).astype(np.float32)[:, None]
@@ -164,22 +178,30 @@ def grid_of_features(x):
     voiced = x[:, -1] / VOICED_WEIGHT
     cepstra = np.zeros((len(x), 25), np.float32)
     cepstra[:, :24] = x[:, :BANDS] @ np.linalg.pinv(TO_BANDS[:24])
-    strengths = x[:, BANDS:BANDS + 5] / VOICED_WEIGHT / np.maximum(voiced, 0.3)[:, None]
+    strengths = x[:, BANDS : BANDS + 5] / VOICED_WEIGHT / np.maximum(voiced, 0.3)[:, None]
     strengths = np.clip(strengths, 0, 1) * (voiced > 0.5)[:, None]
-    return dict(cepstra=np.repeat(cepstra, 2, 0), strengths=np.repeat(strengths, 2, 0),
-                f0=np.repeat((voiced > 0.5) * 150.0, 2, 0))
+    return dict(
+        cepstra=np.repeat(cepstra, 2, 0),
+        strengths=np.repeat(strengths, 2, 0),
+        f0=np.repeat((voiced > 0.5) * 150.0, 2, 0),
+    )
 
 
-# ---- vocoder -------------------------------------------------------------------------------------------------------
+# ---- vocoder
+# -------------------------------------------------------------------------------------------------------
 
 NOISE = np.random.RandomState(7).randn(FRAME).astype(np.float32)
 NOISE /= NOISE.std()
-TAPER = np.clip((8000 - np.arange(257) * 31.25) / 500, 0, 1).astype(np.float32)   # the source voice ends at 8 kHz
+TAPER = np.clip((8000 - np.arange(257) * 31.25) / 500, 0, 1).astype(
+    np.float32
+)  # the source voice ends at 8 kHz
 
 
 def noise_spectra():
     window = np.hanning(241)[:240].astype(np.float32)
-    pieces = [np.take(NOISE, np.arange(k * HOP - HOP, k * HOP + HOP), mode="wrap") * window for k in range(16)]
+    pieces = [
+        np.take(NOISE, np.arange(k * HOP - HOP, k * HOP + HOP), mode="wrap") * window for k in range(16)
+    ]
     return np.fft.rfft(np.stack(pieces), 768, axis=1).astype(np.complex64)
 
 
@@ -198,8 +220,8 @@ def overlap_add(spectra, shift, starts, samples):
     pieces = np.roll(np.fft.irfft(spectra, axis=1), shift, axis=1)
     total = np.zeros(samples + 4096, np.float32)
     for piece, start in zip(pieces, starts):
-        total[start + 1024:start + 1024 + 768] += piece
-    return total[1024:1024 + samples]
+        total[start + 1024 : start + 1024 + 768] += piece
+    return total[1024 : 1024 + samples]
 
 
 def pulse_times(cycles):
@@ -213,7 +235,11 @@ def pulse_times(cycles):
             j = np.searchsorted(phase, c)
             x = 0.0
             if j > 0:
-                x = j - 1 + (c - phase[j - 1]) / max(phase[j] - phase[j - 1], 1e-9) if j < FRAME else FRAME - 1.0
+                x = (
+                    j - 1 + (c - phase[j - 1]) / max(phase[j] - phase[j - 1], 1e-9)
+                    if j < FRAME
+                    else FRAME - 1.0
+                )
             times.append(t * FRAME + x)
     return np.array(times)
 

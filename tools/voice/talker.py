@@ -1,9 +1,10 @@
 """Talker and code predictor for training: plain PyTorch modules that carry the published tensor names.
 
-Before the first step the heads of layers 0 and 2 already look at the text token being spoken (point_at_text): the
-pointer code is a distance, its table holds the cosines and sines of the talker's own rotary frequencies, and a linear
-query can rotate those to any offset.
+Before the first step the heads of layers 0 and 2 already look at the text token being spoken
+(point_at_text): the pointer code is a distance, its table holds the cosines and sines of the talker's own
+rotary frequencies, and a linear query can rotate those to any offset.
 """
+
 import math
 
 import torch
@@ -12,8 +13,8 @@ from torch import nn
 
 import layout
 
-POINTER_TABLE = 64     # the residual dimensions that hold cos and sin of the distance
-PAD_FLAG, BOS_FLAG, SPEAKER_FLAG, TEXT_FLAG = 64, 65, 66, 67     # one dimension each
+POINTER_TABLE = 64  # the residual dimensions that hold cos and sin of the distance
+PAD_FLAG, BOS_FLAG, SPEAKER_FLAG, TEXT_FLAG = 64, 65, 66, 67  # one dimension each
 FLAGS_END = 68
 
 
@@ -34,7 +35,11 @@ def rotate(x, cos, sin):
 class Attention(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.heads, self.kv_heads, self.width = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"]
+        self.heads, self.kv_heads, self.width = (
+            c["num_attention_heads"],
+            c["num_key_value_heads"],
+            c["head_dim"],
+        )
         hidden = c["hidden_size"]
         self.q_proj = nn.Linear(hidden, self.heads * self.width, False)
         self.k_proj = nn.Linear(hidden, self.kv_heads * self.width, False)
@@ -49,7 +54,7 @@ class Attention(nn.Module):
         v = self.v_proj(x).view(rows, length, self.kv_heads, self.width).transpose(1, 2)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         k, v = (z.repeat_interleave(self.heads // self.kv_heads, 1) for z in (k, v))
-        with torch.autocast("cpu", enabled=False):     # its BF16 backward pass is seven times slower
+        with torch.autocast("cpu", enabled=False):  # its BF16 backward pass is seven times slower
             y = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
         return self.o_proj(y.transpose(1, 2).reshape(rows, length, -1))
 
@@ -70,7 +75,9 @@ class Layer(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.self_attn, self.mlp = Attention(c), MLP(c)
-        self.input_layernorm, self.post_attention_layernorm = RMSNorm(c["hidden_size"]), RMSNorm(c["hidden_size"])
+        self.input_layernorm, self.post_attention_layernorm = RMSNorm(c["hidden_size"]), RMSNorm(
+            c["hidden_size"]
+        )
 
     def forward(self, x, cos, sin):
         x = x + self.self_attn(self.input_layernorm(x), cos, sin)
@@ -92,7 +99,7 @@ class Stack(nn.Module):
 
     def forward(self, x):
         for layer in self.layers:
-            x = layer(x, self.cos[:x.shape[1]], self.sin[:x.shape[1]])
+            x = layer(x, self.cos[: x.shape[1]], self.sin[: x.shape[1]])
         return self.norm(x)
 
 
@@ -112,7 +119,7 @@ class Talker(nn.Module):
     def __init__(self):
         super().__init__()
         c, p = layout.TALKER, layout.PREDICTOR
-        assert c["hidden_size"] == p["hidden_size"]     # so there is no projection between the two
+        assert c["hidden_size"] == p["hidden_size"]  # so there is no projection between the two
         hidden = c["hidden_size"]
         t = self.talker = nn.Module()
         t.model = Stack(c)
@@ -122,7 +129,9 @@ class Talker(nn.Module):
         t.codec_head = nn.Linear(hidden, c["vocab_size"], False)
         q = t.code_predictor = nn.Module()
         q.model = Stack(p)
-        q.model.codec_embedding = nn.ModuleList([nn.Embedding(layout.CODES, hidden) for _ in range(layout.GROUPS - 1)])
+        q.model.codec_embedding = nn.ModuleList(
+            [nn.Embedding(layout.CODES, hidden) for _ in range(layout.GROUPS - 1)]
+        )
         q.lm_head = nn.ModuleList([nn.Linear(hidden, layout.CODES, False) for _ in range(layout.GROUPS - 1)])
         initialise(self)
 
@@ -134,7 +143,8 @@ class Talker(nn.Module):
         return self.talker.codec_head if group == 0 else self.talker.code_predictor.lm_head[group - 1]
 
 
-# ---- first values --------------------------------------------------------------------------------------------------
+# ---- first values
+# --------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -148,7 +158,7 @@ def initialise(m):
         if "o_proj" in name or "down_proj" in name:
             p.mul_(0.5)
     letters = m.talker.model.text_embedding.weight
-    for lower in "abcdefghijklmnopqrstuvwxyz":          # the two cases of a letter start nearly equal
+    for lower in "abcdefghijklmnopqrstuvwxyz":  # the two cases of a letter start nearly equal
         a, b = layout.VOCAB[lower], layout.VOCAB[lower.upper()]
         letters[b] = 0.9 * letters[a] + 0.1 * letters[b]
     letters.mul_(5)
@@ -162,7 +172,8 @@ def initialise(m):
 
 
 def initialise_pointer_code(m):
-    """Table and head of group 1: cosines and sines of the distance; never trained, so all distances share one function."""
+    """Table and head of group 1: cosines and sines of the distance; never trained, so all distances share
+    one function."""
     angles = torch.outer(torch.arange(layout.CODES).double(), rotary_frequencies(layout.TALKER).double())
     waves = torch.cat([angles.cos(), angles.sin()], 1).float()
     for group in range(layout.GROUPS):
@@ -190,13 +201,15 @@ def initialise_flags(m):
 
 
 def point_at_text(attention, kv_head, offsets, measures):
-    """The three query heads of one key head look at the tokens `offsets` after the one being spoken. On the BOS row,
-    where no pointer exists yet, they measure the distance to the speaker row: (frequency, 0 cos or 1 sin) each."""
+    """The three query heads of one key head look at the tokens `offsets` after the one being spoken. On the
+    BOS row,
+    where no pointer exists yet, they measure the distance to the speaker row: (frequency, 0 cos or 1 sin).
+    """
     width = attention.width
     w = rotary_frequencies(layout.TALKER)
-    constant = [28, 29, 30, 31]                # the slowest frequencies: nearly independent of the distance
+    constant = [28, 29, 30, 31]  # the slowest frequencies: nearly independent of the distance
     i = torch.arange(32)
-    key = attention.k_proj.weight[kv_head * width:(kv_head + 1) * width]
+    key = attention.k_proj.weight[kv_head * width : (kv_head + 1) * width]
     key.mul_(0.05)
     key[:32, PAD_FLAG] = 1.0
     key[constant, TEXT_FLAG], key[constant, PAD_FLAG] = 1.0, 0.0
@@ -205,7 +218,7 @@ def point_at_text(attention, kv_head, offsets, measures):
         key[frequency, SPEAKER_FLAG] = 1.0
     for n, (offset, (frequency, phase)) in enumerate(zip(offsets, measures)):
         first = (kv_head * 3 + n) * width
-        query = attention.q_proj.weight[first:first + width]
+        query = attention.q_proj.weight[first : first + width]
         query.mul_(0.05)
         query[i, i] = torch.cos(w * offset)
         query[i, 32 + i] = torch.sin(w * offset)
@@ -214,6 +227,6 @@ def point_at_text(attention, kv_head, offsets, measures):
         query[constant, BOS_FLAG] = -1.0
         query[frequency + 32 * phase, BOS_FLAG] = 0.25
     sharp = torch.ones(width)
-    sharp[:16] = sharp[32:48] = 2.5            # the fast frequencies decide between neighbours
+    sharp[:16] = sharp[32:48] = 2.5  # the fast frequencies decide between neighbours
     attention.q_norm.weight.copy_(sharp)
     attention.k_norm.weight.copy_(sharp)

@@ -1,24 +1,26 @@
-"""Templates and word lists of make_text.py, written for this voice: greetings, dates, questions, numbers in words.
+"""Templates and word lists of make_text.py, written for this voice: greetings, dates, questions, numbers.
 
-  {first} {name} first name, any name      {w} {adj} common word, adjective      {n} {digit} {num} {h} {m} {y} numbers
-  {day} {month} {d}  dates                 {lr} {part} {when}  left or right, part of the day, when
+{first} {name} first name, any name      {w} {adj} common word, adjective     {n} {num} {h} {m} {y} numbers
+{day} {month} {d}  dates                 {lr} {part} {when}  left or right, part of the day, when
 """
+
 FIRST_NAMES = """
-John Mary James Anna David Sarah Peter Laura Michael Emma Robert Alice Thomas Julia Daniel Kate Mark Lucy Paul Helen
-George Susan Henry Jane Tom Lisa Frank Nancy Jack Rose Sam Grace Ben Ruth Alex Maria Steve Linda Chris Karen Kevin
-Amy Brian Eric Ryan Laura Oliver Sophie William Charlotte
+John Mary James Anna David Sarah Peter Laura Michael Emma Robert Alice Thomas Julia Daniel Kate Mark Lucy
+Paul Helen George Susan Henry Jane Tom Lisa Frank Nancy Jack Rose Sam Grace Ben Ruth Alex Maria Steve
+Linda Chris Karen Kevin Amy Brian Eric Ryan Laura Oliver Sophie William Charlotte
 """.split()
 FUNCTION_WORDS = """
-the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one
-you were her all she there would their we him been has when who will more no if out so said what up its about into
-than them can only other new some could time these two may then do first any my now such like our over man me even
-most made after also did many before must through back years where much your way well down should because each just
-those people how too little good very make world still own see men work long get here between both life being under
-never day same another know while last might us great old year off come since against go came right used take three
+the of and to in a is that for it as was with be by on not he his but at are this have from or had an they
+which one you were her all she there would their we him been has when who will more no if out so said what
+up its about into than them can only other new some could time these two may then do first any my now such
+like our over man me even most made after also did many before must through back years where much your way
+well down should because each just those people how too little good very make world still own see men work
+long get here between both life being under never day same another know while last might us great old year
+off come since against go came right used take three
 """.split()
 NUMBERS = """
-one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million
+one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million
 """.split()
 MONTHS = """
 January February March April May June July August September October November December
@@ -27,8 +29,8 @@ DAYS = """
 Monday Tuesday Wednesday Thursday Friday Saturday Sunday
 """.split()
 ADJECTIVES = """
-good bad big small long short hot cold new old red blue green dark light warm loud soft slow fast hard late clear
-strong free cheap kind real wide deep strange great poor rich safe quick dry wet
+good bad big small long short hot cold new old red blue green dark light warm loud soft slow fast hard
+late clear strong free cheap kind real wide deep strange great poor rich safe quick dry wet
 """.split()
 TEMPLATES = """
 Hello, {first}.

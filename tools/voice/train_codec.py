@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""train_codec.py DATA OUT --deadline HH:MM: the codec decoder as a regression from codes to audio -> OUT/codec.pt.
+"""train_codec.py DATA OUT --deadline HH:MM: the codec decoder as a regression, codes to audio.
 
-The modules are the decoder classes of the official package; the codes are given, the codebooks are ordinary tables.
-Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it):
-  log magnitude + complex error over the root of the target magnitude (FFT 256, 512, 1024) + 2 * log energies of mel bands
+The modules are the decoder classes of the official package; the codes are given, the codebooks are ordinary
+tables. Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it):
+  log magnitude + complex error over the root of the target magnitude (FFT 256, 512, 1024)
+  + 2 * log energies of mel bands
 """
+
 import argparse
 import math
 import os
@@ -17,16 +19,17 @@ import torch.nn.functional as F
 import layout
 from schedule import minutes_until
 
-SAMPLES = 1920                      # of a codec frame
-SIZES = (256, 512, 1024)            # of the spectra compared
+SAMPLES = 1920  # of a codec frame
+SIZES = (256, 512, 1024)  # of the spectra compared
 MEL_SIZES = (512, 1024)
 MEL_WEIGHT = 2.0
-VALIDATION = 6                      # sentences at the end of audio.npz
+VALIDATION = 6  # sentences at the end of audio.npz
 
 
 def decoder_classes():
     import qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 as configuration
     import qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2 as modeling
+
     return configuration, modeling
 
 
@@ -38,7 +41,9 @@ def build():
 
 
 def codebooks(m):
-    return [layer._codebook for part in (m.quantizer.rvq_first, m.quantizer.rvq_rest) for layer in part.vq.layers]
+    return [
+        layer._codebook for part in (m.quantizer.rvq_first, m.quantizer.rvq_rest) for layer in part.vq.layers
+    ]
 
 
 @torch.no_grad()
@@ -63,7 +68,8 @@ def initialise_weights(m):
 
 @torch.no_grad()
 def initialise_codebooks(m, tables):
-    """Every code starts as its meaning: cluster spectrum, pitch, residual components. Pointer and unused groups: zero."""
+    """Every code starts as its meaning: cluster spectrum, pitch, residual components. Pointer and unused
+    groups: zero."""
     books = codebooks(m)
     for book in books:
         book.cluster_usage.requires_grad_(False)
@@ -77,19 +83,22 @@ def initialise_codebooks(m, tables):
     at = 0
     for j, part in enumerate(layout.SPECTRAL_PARTS):
         centres = torch.tensor(tables["pq%d" % j])
-        books[3 + j].embedding_sum[:len(centres), at:at + part] = centres / centres.std(0).clamp(min=1.0)
+        books[3 + j].embedding_sum[: len(centres), at : at + part] = centres / centres.std(0).clamp(min=1.0)
         at += part
     for group in (1, *range(layout.USED_GROUPS, layout.GROUPS)):
         books[group].embedding_sum.requires_grad_(False)
 
 
-# ---- loss ----------------------------------------------------------------------------------------------------------
+# ---- loss
+# ----------------------------------------------------------------------------------------------------------
 
 
 def mel_bank(size, bands=48, lowest=60.0, highest=8000.0):
     """Triangles on the mel scale over the bins of a spectrum of `size` points at 24 kHz."""
+
     def mel(f):
         return 2595 * np.log10(1 + f / 700)
+
     edges = 700 * (10 ** (np.linspace(mel(lowest), mel(highest), bands + 2) / 2595) - 1)
     f = np.arange(size // 2 + 1) * 24000 / size
     low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -104,8 +113,8 @@ MEL_BANKS = {n: mel_bank(n) for n in MEL_SIZES}
 def spectrum(x, size):
     """Complex spectrum and its magnitude with a floor far below speech."""
     z = torch.stft(x, size, size // 4, size, WINDOWS[size], return_complex=True)
-    floor = size ** 0.5 * 4e-4
-    return z, (z.real ** 2 + z.imag ** 2 + floor * floor).sqrt()
+    floor = size**0.5 * 4e-4
+    return z, (z.real**2 + z.imag**2 + floor * floor).sqrt()
 
 
 def losses(heard, wanted, mask):
@@ -118,7 +127,7 @@ def losses(heard, wanted, mask):
         (y, ym), (w, wm) = spectrum(pair[0], n), spectrum(pair[1], n)
         log_magnitude = log_magnitude + (ym.log() - wm.log()).abs().mean() / len(SIZES)
         d = y - w
-        distance = (d.real ** 2 + d.imag ** 2 + 1e-8).sqrt()
+        distance = (d.real**2 + d.imag**2 + 1e-8).sqrt()
         complex_error = complex_error + (distance / wm.sqrt()).mean() / wm.sqrt().mean() / len(SIZES)
         if n in MEL_BANKS:
             a, b = ((MEL_BANKS[n] @ (z * z)).log() for z in (ym, wm))
@@ -126,7 +135,8 @@ def losses(heard, wanted, mask):
     return torch.stack([log_magnitude, complex_error, mel])
 
 
-# ---- data and training ---------------------------------------------------------------------------------------------
+# ---- data and training
+# ---------------------------------------------------------------------------------------------
 
 
 class Audio:
@@ -142,10 +152,10 @@ class Audio:
         a, b, n = self.begins[sentence] + start, self.begins[sentence] + end, end - start
         codes = np.zeros((layout.GROUPS, length), np.int64)
         wave, mask = np.zeros(length * SAMPLES, np.float32), np.zeros(length * SAMPLES, np.float32)
-        codes[:layout.USED_GROUPS, :n] = self.codes[a:b].T
-        codes[1] = 0                                     # the pointer is never sound
-        wave[:n * SAMPLES] = self.wave[a * SAMPLES:b * SAMPLES] / 32767.0
-        mask[(0 if start == 0 else 2) * SAMPLES:n * SAMPLES] = 1
+        codes[: layout.USED_GROUPS, :n] = self.codes[a:b].T
+        codes[1] = 0  # the pointer is never sound
+        wave[: n * SAMPLES] = self.wave[a * SAMPLES : b * SAMPLES] / 32767.0
+        mask[(0 if start == 0 else 2) * SAMPLES : n * SAMPLES] = 1
         return codes, wave, mask
 
     def batch(self, count, length):
@@ -161,20 +171,26 @@ class Audio:
 def validate(m, audio):
     values = []
     for k in range(len(audio.frames) - VALIDATION, len(audio.frames)):
-        codes, wave, mask = (torch.from_numpy(x)[None] for x in audio.crop(k, 0, int(min(audio.frames[k], 40))))
+        codes, wave, mask = (
+            torch.from_numpy(x)[None] for x in audio.crop(k, 0, int(min(audio.frames[k], 40)))
+        )
         values.append(losses(m(codes).squeeze(1), wave, mask))
     return torch.stack(values).mean(0).numpy()
 
 
 def fuse_snake_beta():
-    """One compiled kernel for the activation instead of nine passes over memory: steps take 30 % less time."""
+    """One compiled kernel for the activation instead of nine passes over memory: steps take 30 % less
+    time."""
     _, modeling = decoder_classes()
     plain = modeling.SnakeBeta.forward
 
     def snake_beta(x, alpha, beta):
         return x + (1 / (beta.exp() + 1e-9))[None, :, None] * torch.sin(x * alpha.exp()[None, :, None]) ** 2
+
     fused = torch.compile(snake_beta, dynamic=True)
-    modeling.SnakeBeta.forward = lambda s, x: fused(x, s.alpha, s.beta) if torch.is_grad_enabled() else plain(s, x)
+    modeling.SnakeBeta.forward = lambda s, x: (
+        fused(x, s.alpha, s.beta) if torch.is_grad_enabled() else plain(s, x)
+    )
 
 
 def train_step(m, opt, batch):
@@ -224,7 +240,10 @@ def main():
             mean = values if mean is None else 0.97 * mean + 0.03 * values
             step += 1
             if step % 50 == 0:
-                print("%.0f s, step %d: log magnitude %.4f complex %.4f mel %.4f" % (now - begin, step, *mean), file=log)
+                print(
+                    "%.0f s, step %d: log magnitude %.4f complex %.4f mel %.4f" % (now - begin, step, *mean),
+                    file=log,
+                )
             if now - saved > 240:
                 saved = now
                 print("validation, step %d: %s" % (step, np.round(validate(m, audio), 4)), file=log)

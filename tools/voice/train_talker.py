@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""train_talker.py DATA OUT --deadline HH:MM: talker and predictor by teacher forcing -> OUT/lm.pt (every five minutes).
+"""train_talker.py DATA OUT --deadline HH:MM: talker and predictor by teacher forcing.
 
-Loss: group 0 + 0.5 pointer + 0.125 * the other nine + 0.002 * logsumexp(group 0)^2; the last keeps the logits near log
-probabilities, so that the repetition penalty of the published sampling stays harmless.
-The history is made noisy (corrupt): a model that learnt from true histories alone reads the next phone from the end of the
-last frame instead of from the text, and loses the words as soon as it hears its own samples.
+Loss: group 0 + 0.5 pointer + 0.125 * the other nine + 0.002 * logsumexp(group 0)^2; the last keeps the
+logits near log probabilities, so that the repetition penalty of the published sampling stays harmless.
+The history is made noisy (corrupt): a model that learnt from true histories alone reads the next phone from
+the end of the last frame instead of from the text, and loses the words as soon as it hears its own samples.
 """
+
 import argparse
 import glob
 import math
@@ -21,12 +22,13 @@ import talker
 from schedule import minutes_until
 
 USED = layout.USED_GROUPS
-HELD_BACK = 64            # sentences of the first shard that only validate
-PART = 15000              # sentences per draw of batches
+HELD_BACK = 64  # sentences of the first shard that only validate
+PART = 15000  # sentences per draw of batches
 
 
 def load(data):
-    """All shards: token ids, codes, rows per sentence; and which sentences are for training, which for validation."""
+    """All shards: token ids, codes, rows per sentence; and which sentences are for training, which for
+    validation."""
     ids, codes = [], []
     for path in sorted(glob.glob(data + "/codes_??.npz")):
         z = np.load(path)
@@ -56,18 +58,19 @@ def corrupt(codes, rng, strong):
     """The codes as the model hears them: wrong first pointers, jittered pointers, sounds of other frames."""
     heard, n = codes.copy(), len(codes)
     if rng.rand() < 0.4:
-        heard[:1 + (rng.rand() < .5), 1] += rng.randint(-4, 5)
+        heard[: 1 + (rng.rand() < 0.5), 1] += rng.randint(-4, 5)
     jitter = rng.rand(n) < 0.02
     heard[jitter, 1] += rng.choice([-1, 1], jitter.sum())
     heard[:, 1] = heard[:, 1].clip(1, layout.CODES - 1)
     for share, columns in ((strong * rng.rand(), slice(3, None)), (0.08 * strong, slice(0, 1))):
         foreign = rng.rand(n) < share
-        heard[foreign, columns] = heard[rng.permutation(n)[:foreign.sum()], columns]
+        heard[foreign, columns] = heard[rng.permutation(n)[: foreign.sum()], columns]
     return heard
 
 
 def collate(data, sentences, rng, strong=None):
-    """One batch as tensors: text and codec ids of the rows, codes heard, which rows are frames, rows that predict and
+    """One batch as tensors: text and codec ids of the rows, codes heard, which rows are frames, rows that
+    predict and
     what they should (-1 nothing; the row after the last frame predicts the end)."""
     items = []
     for i in sentences:
@@ -81,8 +84,8 @@ def collate(data, sentences, rng, strong=None):
         start, n = len(text), len(codes)
         noisy = codes if strong is None else corrupt(codes, rng, strong)
         text_ids[b, :start], codec_ids[b, :start] = text, codec
-        codec_ids[b, start:start + n], heard[b, start:start + n] = noisy[:, 0], noisy
-        is_frame[b, start:start + n] = True
+        codec_ids[b, start : start + n], heard[b, start : start + n] = noisy[:, 0], noisy
+        is_frame[b, start : start + n] = True
         where += [(b, start - 1 + k) for k in range(n + 1)]
         end = np.full((1, USED), -1)
         end[0, 0] = layout.TALKER["codec_eos_token_id"]
@@ -101,13 +104,14 @@ def talker_rows(m, text_ids, codec_ids, heard, is_frame):
 
 
 def predictor_sample(labels, limit):
-    """Rows whose other groups are trained: the first frame of every sentence (few) and `limit` random ones."""
+    """Rows whose other groups are trained: the first frame of every sentence (few) and `limit` random
+    ones."""
     rows = (labels[:, 1] >= 0).nonzero().squeeze(1)
     if not limit or len(rows) <= limit:
         return rows
     ends = (labels[:-1, 1] < 0).nonzero().squeeze(1)
     first = torch.cat([torch.zeros(1, dtype=torch.long), ends + 1])
-    return torch.cat([first[:limit // 4], rows[torch.randperm(len(rows))[:limit]]])
+    return torch.cat([first[: limit // 4], rows[torch.randperm(len(rows))[:limit]]])
 
 
 def losses(m, batch, limit=0):
@@ -122,7 +126,7 @@ def losses(m, batch, limit=0):
     inputs = [hidden[rows]] + [F.embedding(true[:, g], m.table(g).weight) for g in range(USED - 1)]
     y = m.talker.code_predictor.model(torch.stack(inputs, 1))
     out += [F.cross_entropy(m.head(g)(y[:, g]).float(), true[:, g]) for g in range(1, USED)]
-    return torch.stack(out), (total ** 2).mean()
+    return torch.stack(out), (total**2).mean()
 
 
 def optimiser(m, rate):
@@ -142,7 +146,10 @@ def validate(m, batches_):
 
 
 def describe(values):
-    return "c0 %.3f pointer %.3f pitch %.3f spectrum %s" % (*values[:3], " ".join("%.2f" % v for v in values[3:]))
+    return "c0 %.3f pointer %.3f pitch %.3f spectrum %s" % (
+        *values[:3],
+        " ".join("%.2f" % v for v in values[3:]),
+    )
 
 
 def parse():
@@ -152,8 +159,12 @@ def parse():
     parser.add_argument("--deadline", required=True, help="HH:MM or minutes: end of the cosine schedule")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--rows", type=int, default=2400, help="talker rows per batch")
-    parser.add_argument("--predicted", type=int, default=128, help="frames per batch that train the predictor")
-    parser.add_argument("--strong", type=float, default=0.8, help="largest share of foreign sounds in the history")
+    parser.add_argument(
+        "--predicted", type=int, default=128, help="frames per batch that train the predictor"
+    )
+    parser.add_argument(
+        "--strong", type=float, default=0.8, help="largest share of foreign sounds in the history"
+    )
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--resume", help="lm.pt to continue from")
     return parser.parse_args()
