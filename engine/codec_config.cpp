@@ -102,7 +102,8 @@ std::optional<CodecEncoderConfig> read_codec_encoder(const Json& file) {
 
 // Only two keys are stored in published files; the others are the defaults of the official classes
 // (spec/model-files.md 2.4).
-SpeakerEncoderConfig read_speaker_encoder(const Json* object, int talker_width, int sample_rate) {
+SpeakerEncoderConfig read_speaker_encoder(const Json& file, int talker_width, int sample_rate) {
+  const Json* object = file.find("speaker_encoder_config");
   constexpr int kMostReach{
       4};  // frames to one side: the shortest clip allowed has 5, and the padding reflects
   constexpr int kMostMels{512};  // fewer filters than bins of the spectrum
@@ -115,7 +116,7 @@ SpeakerEncoderConfig read_speaker_encoder(const Json* object, int talker_width, 
     if (object != nullptr && object->has(key))
       field = read_ints(object->at(key), 1, high, limits::kCodecStages);
   };
-  const std::string where = object == nullptr ? "speaker_encoder_config" : object->where();
+  const std::string where = object == nullptr ? file.where() + ": speaker_encoder_config" : object->where();
   number(c.width, "enc_dim", 1, limits::kHidden);
   number(c.sample_rate, "sample_rate", limits::kClipMinRate, limits::kClipMaxRate);
   number(c.mels, "mel_dim", 1, kMostMels);

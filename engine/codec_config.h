@@ -10,7 +10,7 @@ namespace tts {
 
 CodecDecoderConfig read_codec_decoder(const Json& file);
 std::optional<CodecEncoderConfig> read_codec_encoder(const Json& file);  // no encoder_config: nothing
-// `talker_width`: the vector becomes a row of the talker's input. `object` is null where the key is absent.
-SpeakerEncoderConfig read_speaker_encoder(const Json* object, int talker_width, int sample_rate);
+// Of config.json. `talker_width`: the vector becomes a row of the talker's input.
+SpeakerEncoderConfig read_speaker_encoder(const Json& file, int talker_width, int sample_rate);
 
 }  // namespace tts

@@ -236,8 +236,7 @@ ModelConfig parse_config(const ConfigFiles& files) {
   c.codec_encoder = read_codec_encoder(codec);
   // The type decides, not the key: fine-tuned checkpoints keep the key without the tensors.
   if (c.type == ModelType::base) {
-    c.speaker_encoder =
-        read_speaker_encoder(file.find("speaker_encoder_config"), c.talker.dims.H, c.codec.sample_rate);
+    c.speaker_encoder = read_speaker_encoder(file, c.talker.dims.H, c.codec.sample_rate);
   }
   check_agreement(c, codec);
   c.generation =
