@@ -51,6 +51,7 @@ struct SpeakRequest {
   uint64_t seed = 0;
   double max_seconds = 0;               // 0: no limit of its own
   bool guard = true;
+  int fixed_frames = 0;                 // benchmarks: exactly this many frames, the end token is blocked; 0: off
   int first_chunk_frames = 1, chunk_frames = 4;  // how often samples are handed over; never changes them
   bool official_chunks = false;         // decode in chunks of 300 frames with 25 of context, as the official package
   bool official_reference_cut = false;  // the proportional cut of the reference part

@@ -1,0 +1,385 @@
+#include "engine/session.h"
+
+#include "base/limits.h"
+#include "engine/stage.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+namespace tts {
+
+namespace {
+
+constexpr int kRunAheadFrames{2};     // enqueued beyond the newest frame known to be done; deeper windows bought nothing elsewhere
+constexpr int kCodecCallFrames{16};   // bounds the codec's scratch
+constexpr int kPositionStep{512};     // rooms are rounded up, so that items of similar length share one layout
+
+using Clock = std::chrono::steady_clock;
+double ms_since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
+
+int round_up(int n, int step) { return (n + step - 1) / step * step; }
+
+}  // namespace
+
+// ---- limits ----------------------------------------------------------------------------------------------------------
+
+FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request, const Prompt& prompt) {
+  const int rows = static_cast<int>(prompt.rows.size());
+  const int room = std::min(config.talker.max_positions - rows, static_cast<int>(limits::kFrames));
+  check(room >= 1, Exit::bad_input, "text: expected at most {} prompt rows, got {}; split it (--split sentence)",
+        config.talker.max_positions - 1, rows);
+  if (request.fixed_frames > 0) {
+    check(request.fixed_frames <= room, Exit::usage, "frames: expected at most {}, got {}", room, request.fixed_frames);
+    return {request.fixed_frames, FinishReason::length};
+  }
+  FrameBudget budget{room, FinishReason::length};
+  const auto lower = [&](int64_t frames, FinishReason reason) {
+    if (frames < budget.frames) budget = {static_cast<int>(frames), reason};
+  };
+  lower(int64_t{request.sampling.max_new_tokens} - 1, FinishReason::length);
+  if (request.max_seconds > 0) {
+    const double frames = request.max_seconds * config.codec.sample_rate / config.codec.samples_per_frame;
+    lower(std::max<int64_t>(1, static_cast<int64_t>(std::min(frames, 1e9))), FinishReason::length);
+  }
+  if (request.guard) lower(frame_ceiling(prompt.text_tokens), FinishReason::guard);
+  return budget;
+}
+
+FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget) {
+  const Sampling& s = request.sampling;
+  FrameRules rules;
+  rules.first = {.seed = request.seed, .temperature = s.temperature, .top_p = s.top_p, .penalty = s.repetition_penalty,
+                 .top_k = s.top_k, .greedy = s.greedy, .group = 0, .eos = config.talker.eos,
+                 .first_suppressed = config.talker.first_suppressed, .min_tokens = std::max(2, request.fixed_frames + 1),
+                 .max_tokens = budget.frames + 1};
+  for (int group = 1; group < config.talker.groups; ++group) {
+    SampleRule rule;
+    rule.seed = request.seed;
+    rule.temperature = s.sub_temperature;
+    rule.top_p = s.sub_top_p;
+    rule.top_k = s.sub_top_k;
+    rule.greedy = s.sub_greedy;
+    rule.group = group;
+    rules.passes.push_back(rule);
+  }
+  return rules;
+}
+
+MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype) {
+  const int positions = static_cast<int>(prompt.rows.size()) + budget.frames + 1;
+  const int reference = prompt.voice ? static_cast<int>(prompt.voice->codes.size()) / groups : 0;
+  return {.positions = round_up(positions, kPositionStep),
+          .trailing = round_up(static_cast<int>(prompt.trailing.size()) + 1, 64),
+          .reference = round_up(reference, 64),
+          .cache = cache_dtype};
+}
+
+Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
+  Arena plan;
+  lay_out(plan, config, shape);
+  return plan;
+}
+
+// ---- memory ------------------------------------------------------------------------------------------------------------
+
+template <class D>
+Workspace<D>::Workspace(D& device, const Model& loaded, DType dtype)
+    : d(device), model(loaded), cache_dtype(dtype), decoder(device, loaded.config.codec, loaded.decoder, kCodecCallFrames) {
+  samples = static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
+}
+
+template <class D>
+Workspace<D>::~Workspace() {
+  if (memory) d.release(memory);
+  d.release(samples);
+}
+
+template <class D>
+void Workspace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
+  const MemoryShape need = memory_shape(prompt, budget, model.config.talker.groups, cache_dtype);
+  const MemoryShape both{.positions = std::max(need.positions, shape.positions),
+                         .trailing = std::max(need.trailing, shape.trailing),
+                         .reference = std::max(need.reference, shape.reference),
+                         .cache = cache_dtype};
+  if (memory && both == shape) return;
+  if (memory) d.release(memory);
+  memory = nullptr;
+  shape = both;
+  memory = d.allocate(session_plan(model.config, shape).bytes());
+  arena = Arena(memory);
+  m = lay_out(arena, model.config, shape);
+}
+
+// ---- from frames to samples ----------------------------------------------------------------------------------------------
+
+namespace {
+
+// The official cut of an in-context clone, floor(R / max(R + F, 1) * samples) in double precision from left to right,
+// sometimes falls one sample before the exact boundary (spec/codec-streaming.md section 4.1).
+int64_t official_cut(int reference_frames, int frames, int64_t samples_per_frame) {
+  const double total = std::max(reference_frames + frames, 1);
+  return static_cast<int64_t>(reference_frames / total * static_cast<double>(samples_per_frame * (reference_frames + frames)));
+}
+
+// Frames of codes in, checked and guarded samples out, in order.
+template <class D>
+class SampleFlow {
+ public:
+  SampleFlow(Workspace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks, Spoken& spoken,
+             Clock::time_point begin)
+      : w_(w), request_(request), callbacks_(callbacks), spoken_(spoken), begin_(begin),
+        guard_(w.model.config.codec.samples_per_frame, w.model.config.codec.sample_rate, request.guard) {}
+
+  // The reference part of an in-context prompt: its samples are dropped, its state stays (spec/codec-streaming.md section 4).
+  void prime(int reference_frames) {
+    w_.decoder.reset();
+    for (int at = 0; at < reference_frames; at += kCodecCallFrames) {
+      const int n = std::min(kCodecCallFrames, reference_frames - at);
+      w_.decoder.decode(w_.samples, w_.m.reference_codes + int64_t{at} * w_.model.config.talker.groups, n);
+    }
+  }
+
+  // Frames [taken, done) that make a full chunk, or all of them at the end. True: the guard tripped.
+  bool take(int done, bool at_end) {
+    const int K = w_.model.config.talker.groups;
+    while (taken_ < done && !tripped_) {
+      const int want = std::min(kCodecCallFrames, taken_ == 0 ? request_.first_chunk_frames : request_.chunk_frames);
+      if (done - taken_ < want && !at_end) return false;
+      const int n = std::min(want, done - taken_);
+      push(decode_chunk(w_.m.state.codes + int64_t{taken_} * K, n));
+      taken_ += n;
+    }
+    return tripped_;
+  }
+
+  // Everything at once, for the official behaviours that need the whole: codes of the reference, then of the item.
+  bool take_whole(std::span<const int32_t> codes, int reference_frames, int frames) {
+    const int64_t size = w_.model.config.codec.samples_per_frame;
+    std::vector<float> all;
+    {
+      const Stage stage("codec", spoken_.times.codec);
+      all = decode_codes(w_, codes, request_.official_chunks);
+    }
+    const int64_t cut = request_.official_reference_cut ? official_cut(reference_frames, frames, size) : size * reference_frames;
+    const std::vector<float> front(all.begin() + cut, all.begin() + size * reference_frames);  // one sample at most
+    hand_out(front);
+    push({all.begin() + size * reference_frames, all.end()});
+    return tripped_;
+  }
+
+  void finish(bool keep_held_silence) {
+    std::vector<float> out;
+    if (keep_held_silence) guard_.release(out);
+    hand_out(out);
+  }
+
+  int covered_frames() const { return guard_.covered_frames(); }
+
+ private:
+  std::vector<float> decode_chunk(const int32_t* codes, int frames) {
+    const Stage stage("codec", spoken_.times.codec);
+    const int64_t count = int64_t{frames} * w_.model.config.codec.samples_per_frame;
+    std::vector<float> out(static_cast<size_t>(count));
+    w_.decoder.decode(w_.samples, codes, frames);
+    w_.d.download(out.data(), w_.samples, count * 4);
+    return out;
+  }
+
+  void push(const std::vector<float>& samples) {
+    const auto size = static_cast<size_t>(w_.model.config.codec.samples_per_frame);
+    std::vector<float> out;
+    for (size_t at = 0; at < samples.size() && !tripped_; at += size) {
+      const std::span<const float> frame(samples.data() + at, std::min(size, samples.size() - at));
+      const bool finite = std::all_of(frame.begin(), frame.end(), [](float x) { return std::isfinite(x); });
+      check(finite, Exit::internal, "codec: samples of frame {} are not finite; the weights or the arithmetic are broken",
+            pushed_frames_);
+      tripped_ = guard_.push(frame, out);
+      ++pushed_frames_;
+    }
+    hand_out(out);
+  }
+
+  void hand_out(const std::vector<float>& out) {
+    if (out.empty()) return;
+    if (spoken_.samples == 0) spoken_.times.first_audio = ms_since(begin_);
+    spoken_.samples += static_cast<int64_t>(out.size());
+    const Stage stage("write", spoken_.times.write);
+    if (callbacks_.samples) callbacks_.samples(out);
+  }
+
+  Workspace<D>& w_;
+  const SpeakRequest& request_;
+  const SpeakCallbacks& callbacks_;
+  Spoken& spoken_;
+  Clock::time_point begin_;
+  SpeechGuard guard_;
+  int taken_ = 0, pushed_frames_ = 0;
+  bool tripped_ = false;
+};
+
+}  // namespace
+
+template <class D>
+std::vector<float> decode_codes(Workspace<D>& w, std::span<const int32_t> codes, bool official_chunks) {
+  if (!official_chunks) {
+    w.decoder.reset();
+    return w.decoder.decode(codes);
+  }
+  // spec/codec-streaming.md section 1: every chunk restarts from nothing, its context frames are dropped.
+  constexpr int kChunkFrames{300}, kContextFrames{25};
+  const int K = w.model.config.talker.groups, frames = static_cast<int>(codes.size()) / K;
+  std::vector<float> all;
+  for (int begin = 0; begin < frames; begin += kChunkFrames) {
+    const int end = std::min(begin + kChunkFrames, frames);
+    const int context = std::min(begin, kContextFrames);
+    w.decoder.reset();
+    const auto first = static_cast<size_t>((begin - context) * K), count = static_cast<size_t>((end - begin + context) * K);
+    const std::vector<float> chunk = w.decoder.decode(codes.subspan(first, count));
+    all.insert(all.end(), chunk.begin() + int64_t{context} * w.model.config.codec.samples_per_frame, chunk.end());
+  }
+  return all;
+}
+
+// ---- the item --------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Everything about one item that the loop and its end share.
+template <class D>
+struct Item {
+  LanguageModel<D>& lm;
+  Workspace<D>& w;
+  const SpeakRequest& request;
+  const SpeakCallbacks& callbacks;
+  const Prompt& prompt;
+  FrameBudget budget;
+  FrameRules rules;
+  Clock::time_point begin;
+  int32_t* forced = nullptr;  // device copy of request.forced_codes
+  ~Item() {
+    if (forced) w.d.release(forced);
+  }
+};
+
+template <class D>
+void report_progress(const Item<D>& item, int frames) {
+  if (!item.callbacks.progress) return;
+  const CodecDecoderConfig& codec = item.w.model.config.codec;
+  item.callbacks.progress({.frames = frames,
+                           .seconds = static_cast<double>(frames) * codec.samples_per_frame / codec.sample_rate,
+                           .elapsed_seconds = ms_since(item.begin) / 1000,
+                           .expected_frames = std::min(item.budget.frames, 10 + 4 * item.prompt.text_tokens)});
+}
+
+// Enqueues frames until the end is seen; frames enqueued past it do nothing. Returns the number of complete frames.
+template <class D>
+int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_codec) {
+  D& d = item.w.d;
+  Memory& m = item.w.m;
+  const int trailing_rows = static_cast<int>(item.prompt.trailing.size()) + 1;
+  const int ahead = d.switches().on(Ablate::run_ahead) ? kRunAheadFrames : 0;
+  int enqueued = 0, reported = -1;
+  for (;;) {
+    const Cursor seen = d.peek(m.state.cursor);
+    if (stream_codec && flow.take(seen.frame, false)) {
+      spoken.finish = FinishReason::guard;
+      return seen.frame;
+    }
+    if (seen.frame != reported) report_progress(item, reported = seen.frame);
+    if (seen.finish != static_cast<int32_t>(Finish::running)) {
+      check(seen.finish != static_cast<int32_t>(Finish::fault), Exit::internal,
+            "{}: logits of code group {} in frame {} are not finite; the weights or the arithmetic are broken",
+            seen.fault == 1 ? "talker" : "code predictor", seen.fault - 1, seen.frame);
+      const bool ended = seen.finish == static_cast<int32_t>(Finish::eos);
+      spoken.finish = ended ? FinishReason::eos : item.budget.reason;
+      return seen.frame;
+    }
+    if (const auto stop = item.callbacks.stop ? item.callbacks.stop() : std::nullopt) {
+      spoken.finish = *stop;
+      return seen.frame;
+    }
+    if (enqueued <= seen.frame + ahead) {
+      next_frame(item.lm, m, item.rules, trailing_rows, spoken.times);
+      ++enqueued;
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+template <class D>
+std::vector<int32_t> download_codes(Item<D>& item, int frames) {
+  std::vector<int32_t> codes(static_cast<size_t>(frames) * static_cast<size_t>(item.w.model.config.talker.groups));
+  if (!codes.empty()) item.w.d.download(codes.data(), item.w.m.state.codes, static_cast<int64_t>(codes.size()) * 4);
+  return codes;
+}
+
+template <class D>
+void start(Item<D>& item, Spoken& spoken) {
+  item.w.fit(item.prompt, item.budget);
+  Memory& m = item.w.m;
+  if (!item.request.forced_codes.empty()) {
+    const auto bytes = static_cast<int64_t>(item.request.forced_codes.size()) * 4;
+    item.forced = static_cast<int32_t*>(item.w.d.allocate(bytes));
+    item.w.d.upload(item.forced, item.request.forced_codes.data(), bytes);
+  }
+  m.state.forced = item.forced;
+  const Stage stage("prefill", spoken.times.prefill);
+  begin_utterance(item.lm, m, item.w.shape);
+  upload_prompt(item.lm, m, item.prompt);
+  prefill(item.lm, m, item.prompt);
+  item.w.d.sample(m.state, m.logits, item.rules.first, item.lm.config.talker.dims.V);
+  item.w.d.publish(m.state.cursor);
+}
+
+}  // namespace
+
+template <class D>
+Spoken speak(LanguageModel<D>& lm, Workspace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks) {
+  Spoken spoken;
+  const auto begin = Clock::now();
+  Prompt prompt;
+  {
+    const Stage stage("tokenize", spoken.times.tokenize);
+    prompt = build_prompt(w.model, request);
+  }
+  const FrameBudget budget = frame_budget(w.model.config, request, prompt);
+  Item<D> item{lm, w, request, callbacks, prompt, budget, frame_rules(w.model.config, request, budget), begin, nullptr};
+  spoken.text_tokens = prompt.text_tokens;
+  spoken.prompt_rows = static_cast<int>(prompt.rows.size());
+  spoken.language_used = prompt.language;
+  spoken.warnings = prompt.warnings;
+  start(item, spoken);
+
+  const int K = w.model.config.talker.groups;
+  const int reference = prompt.voice ? static_cast<int>(prompt.voice->codes.size()) / K : 0;
+  const Counters before = w.d.counters();
+  SampleFlow<D> flow(w, request, callbacks, spoken, begin);
+  const bool whole = request.official_chunks || (request.official_reference_cut && reference > 0);
+  if (!whole) flow.prime(reference);
+  const int done = run_frames(item, flow, spoken, !whole);
+  if (!whole && flow.take(done, true)) spoken.finish = FinishReason::guard;
+  spoken.codes = download_codes(item, done);
+  spoken.counters = w.d.counters() - before;
+  if (whole && done > 0) {
+    std::vector<int32_t> all = prompt.voice ? prompt.voice->codes : std::vector<int32_t>{};
+    all.insert(all.end(), spoken.codes.begin(), spoken.codes.end());
+    if (flow.take_whole(all, reference, done)) spoken.finish = FinishReason::guard;
+  }
+  flow.finish(spoken.finish != FinishReason::guard);
+  spoken.frames = spoken.finish == FinishReason::guard ? std::min(done, flow.covered_frames()) : done;
+  spoken.codes.resize(static_cast<size_t>(spoken.frames) * static_cast<size_t>(K));
+  spoken.times.total = ms_since(begin);
+  return spoken;
+}
+
+#define TTS_INSTANTIATE(D)                                                                                         \
+  template struct Workspace<D>;                                                                                    \
+  template Spoken speak(LanguageModel<D>&, Workspace<D>&, const SpeakRequest&, const SpeakCallbacks&);             \
+  template std::vector<float> decode_codes(Workspace<D>&, std::span<const int32_t>, bool);
+TTS_DEVICES(TTS_INSTANTIATE)
+#undef TTS_INSTANTIATE
+
+}  // namespace tts

@@ -1,0 +1,51 @@
+// One utterance on a device: memory laid out once, the frame loop, the codec behind it, the end of the item.
+#pragma once
+
+#include "codec/codec.h"
+#include "engine/guard.h"
+#include "engine/synthesis.h"
+#include "engine/talker.h"
+
+#include <memory>
+
+namespace tts {
+
+// How many frames an item may have, and what it is called when it gets that far.
+struct FrameBudget {
+  int frames;
+  FinishReason reason;
+};
+FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request, const Prompt& prompt);
+
+FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget);
+
+// Memory and codec state that utterances use one after the other; grown when an utterance needs more positions.
+template <class D>
+struct Workspace {
+  Workspace(D& device, const Model& model, DType cache_dtype);
+  ~Workspace();
+  void fit(const Prompt& prompt, const FrameBudget& budget);  // before the prefill; no allocation after it
+
+  D& d;
+  const Model& model;
+  DType cache_dtype;
+  Decoder<D> decoder;
+  MemoryShape shape;
+  void* memory = nullptr;
+  Arena arena;
+  Memory m;
+  float* samples = nullptr;  // device, one chunk
+};
+
+// Layout for the given room, without a device: what --print-config shows.
+Arena session_plan(const ModelConfig& config, const MemoryShape& shape);
+MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype);
+
+template <class D>
+Spoken speak(LanguageModel<D>& lm, Workspace<D>& workspace, const SpeakRequest& request, const SpeakCallbacks& callbacks);
+
+// Codes alone -> samples, as one stream or in the official chunks.
+template <class D>
+std::vector<float> decode_codes(Workspace<D>& workspace, std::span<const int32_t> codes, bool official_chunks);
+
+}  // namespace tts

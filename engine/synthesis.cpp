@@ -1,0 +1,189 @@
+#include "engine/synthesis.h"
+
+#include "engine/session.h"
+
+#include <thread>
+#include <variant>
+
+namespace tts {
+
+std::string_view str(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::eos: return "eos";
+    case FinishReason::length: return "length";
+    case FinishReason::guard: return "guard";
+    case FinishReason::cancelled: return "cancelled";
+    case FinishReason::timeout: return "timeout";
+  }
+  throw Error(Exit::internal, "finish reason {}: unknown", static_cast<int>(reason));
+}
+
+Sampling defaults_of(const GenerationDefaults& g) {
+  return {.greedy = !g.do_sample, .sub_greedy = !g.sub_do_sample,
+          .temperature = g.temperature, .sub_temperature = g.sub_temperature,
+          .top_p = g.top_p, .sub_top_p = g.sub_top_p,
+          .top_k = g.top_k, .sub_top_k = g.sub_top_k,
+          .repetition_penalty = g.repetition_penalty, .max_new_tokens = g.max_new_tokens};
+}
+
+// ---- choice of the device --------------------------------------------------------------------------------------------
+
+std::vector<std::string> device_kinds() {
+  std::vector<std::string> kinds;
+#define TTS_KIND(D) kinds.emplace_back(D::kind());
+  TTS_DEVICES(TTS_KIND)
+#undef TTS_KIND
+  return kinds;
+}
+
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+// Calls use(type tag of the device named `kind`).
+template <class D>
+struct Tag {
+  using Type = D;
+};
+template <class Use>
+void with_device(const std::string& kind, Use&& use) {
+#define TTS_TRY(D) \
+  if (kind == D::kind()) return use(Tag<D>{});
+  TTS_DEVICES(TTS_TRY)
+#undef TTS_TRY
+  throw Error(Exit::device, "--device {}: this build has: auto, {}", kind, joined(device_kinds()));
+}
+
+bool has_kind(const std::string& kind) {
+  for (const std::string& known : device_kinds()) {
+    if (known == kind) return true;
+  }
+  return false;
+}
+
+// `auto` takes a GPU if there is one that can run, else the CPU; and says why.
+std::string choose_kind(const DeviceChoice& choice, std::string& why) {
+  if (choice.kind != "auto") return choice.kind;
+  if (!has_kind("cuda")) {
+    why = "this build has no CUDA device";
+    return "cpu";
+  }
+  try {
+    with_device("cuda", [&](auto tag) { typename decltype(tag)::Type probe(choice.options); why = probe.name(); });
+    return "cuda";
+  } catch (const Error& error) {
+    if (error.exit != Exit::device) throw;
+    why = error.what();
+    return "cpu";
+  }
+}
+
+void fill_precision(DeviceFacts& facts, const DeviceChoice& choice) {
+  check(choice.dtype == "auto" || choice.dtype == "f32" || choice.dtype == "bf16", Exit::usage,
+        "--dtype: expected auto, f32 or bf16, got {}", choice.dtype);
+  check(choice.quant == "none", Exit::usage, "--quant {}: expected none", choice.quant);
+  facts.dtype = choice.dtype != "auto" ? choice.dtype : facts.kind == "cuda" ? "bf16" : "f32";
+  facts.quant = choice.quant;
+}
+
+}  // namespace
+
+DeviceFacts resolve_device(const DeviceChoice& choice) {
+  DeviceFacts facts;
+  facts.kind = choose_kind(choice, facts.why);
+  fill_precision(facts, choice);
+  with_device(facts.kind, [&](auto tag) {
+    typename decltype(tag)::Type probe(choice.options);
+    facts.name = probe.name();
+    facts.threads = probe.threads();
+  });
+  return facts;
+}
+
+// ---- the engine --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+template <class D>
+struct Runner {
+  Runner(const Model& model, const DeviceChoice& choice, DType cache)
+      : device(choice.options), lm(device, model), workspace(device, model, cache) {}
+  D device;
+  LanguageModel<D> lm;
+  Workspace<D> workspace;
+};
+
+template <class... D>
+std::variant<std::unique_ptr<Runner<D>>...> any_runner(Tag<D>...);
+#define TTS_TAG(D) , Tag<D>{}
+template <class First, class... D>
+auto skip_first(First, D... tags) -> decltype(any_runner(tags...));
+using AnyRunner = decltype(skip_first(0 TTS_DEVICES(TTS_TAG)));
+#undef TTS_TAG
+
+}  // namespace
+
+struct Engine::State {
+  std::shared_ptr<const Model> model;
+  DeviceFacts facts;
+  AnyRunner runner;
+
+  template <class Use>
+  auto visit(Use&& use) {
+    return std::visit([&](auto& r) { return use(*r); }, runner);
+  }
+};
+
+Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.model = std::move(model);
+  s.facts.kind = choose_kind(choice, s.facts.why);
+  fill_precision(s.facts, choice);
+  const DType cache = s.facts.dtype == "bf16" ? DType::bf16 : DType::f32;
+  with_device(s.facts.kind, [&](auto tag) {
+    using D = typename decltype(tag)::Type;
+    auto runner = std::make_unique<Runner<D>>(*s.model, choice, cache);
+    s.facts.name = runner->device.name();
+    s.facts.threads = runner->device.threads();
+    s.facts.memory_bytes = runner->device.memory_bytes();
+    s.runner = std::move(runner);
+  });
+  s.model->files.check_intact();
+}
+
+Engine::Engine(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Spoken Engine::speak(const SpeakRequest& request, const SpeakCallbacks& callbacks) {
+  Spoken spoken = state_->visit([&](auto& r) { return tts::speak(r.lm, r.workspace, request, callbacks); });
+  state_->model->files.check_intact();
+  return spoken;
+}
+
+std::vector<float> Engine::decode(std::span<const int32_t> codes, bool official_chunks) {
+  const ModelConfig& c = state_->model->config;
+  const auto groups = static_cast<size_t>(c.codec.groups);
+  check(codes.size() % groups == 0, Exit::bad_input, "codes: expected a multiple of {} per item, got {}", groups, codes.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    check(codes[i] >= 0 && codes[i] < c.codec.codebook_size, Exit::bad_input, "codes: frame {} group {}: expected 0..{}, got {}",
+          i / groups, i % groups, c.codec.codebook_size - 1, codes[i]);
+  }
+  if (codes.empty()) return {};
+  return state_->visit([&](auto& r) { return decode_codes(r.workspace, codes, official_chunks); });
+}
+
+const Model& Engine::model() const { return *state_->model; }
+const DeviceFacts& Engine::device() const { return state_->facts; }
+
+std::vector<Arena::Entry> Engine::plan() const {
+  return state_->visit([](auto& r) { return r.workspace.arena.entries(); });
+}
+int64_t Engine::session_bytes() const {
+  return state_->visit([](auto& r) { return r.workspace.arena.bytes(); });
+}
+
+}  // namespace tts

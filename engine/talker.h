@@ -1,0 +1,130 @@
+// The language model on a device: talker (spec/talker.md sections 2-6, 8) and code predictor (section 7).
+//
+//   prompt rows ──► prefill ──► hidden, logits ──► sample c0 ──┐
+//                                                              ▼
+//       ┌───────────────► predict_codes: c1 .. c15 ──► next_row ──► talker_step ──► sample c0 of the next frame ─┐
+//       └────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//
+// One utterance's memory is one arena (Memory); the weights are placed once (LanguageModel). Start reading at next_frame.
+#pragma once
+
+#include "engine/model.h"
+#include "engine/prompt.h"
+#include "engine/stage.h"
+#include "kernels/arena.h"
+#include "kernels/devices.h"
+
+#include <map>
+#include <vector>
+
+namespace tts {
+
+constexpr int kPrefillRows{256};  // rows of one prefill block: bounds the scratch, not the prompt
+
+// ---- weights -----------------------------------------------------------------------------------------------------
+
+// T(id) of every text id asked for so far: the projection depends on the id only, so a row is computed once.
+struct TextTable {
+  float* rows = nullptr;  // device, [capacity][H]
+  int capacity = 0;
+  std::map<int32_t, int32_t> slot_of;  // id -> row
+};
+
+template <class D>
+struct LanguageModel {
+  LanguageModel(D& device, const Model& model);
+
+  D& d;
+  const ModelConfig& config;
+  TalkerWeights talker;                // placed on the device
+  PredictorWeights predictor;
+  std::vector<Tensor> code_tables;     // [K] E0, E1 .. E15, width H: the sum of section 8
+  std::vector<Tensor> predictor_rows;  // [K-1] what enters predictor passes: E0 .. E14, through the adapter where there is one
+  TextTable text;
+};
+
+// Rows of the text table that hold T(id) for these ids; missing ones are computed.
+template <class D>
+std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> ids);
+
+// ---- memory of one utterance ---------------------------------------------------------------------------------------
+
+struct MemoryShape {  // with the configuration, all that the layout depends on
+  int positions = 0;  // prompt rows + frames
+  int trailing = 0;   // text rows fed after the prompt, the pad included
+  int reference = 0;  // reference frames of an in-context prompt
+  DType cache = DType::f32;
+  bool operator==(const MemoryShape&) const = default;
+};
+
+struct Stack {  // one transformer's caches and scratch
+  std::vector<KvCache> caches;
+  Heads heads;
+  float* rope = nullptr;
+  float *qkv = nullptr, *attended = nullptr, *mlp = nullptr;
+};
+
+struct Memory {
+  Stack talker, predictor;
+  float* x = nullptr;           // [kPrefillRows][H] rows entering the talker; row 0 is the next row of the frame loop
+  float* hidden = nullptr;      // [H] after the final norm, of the last row
+  float* logits = nullptr;      // [V]
+  float* pass_x = nullptr;      // [2][h]
+  float* pass_hidden = nullptr; // [h]
+  float* pass_logits = nullptr; // [Vp]
+  float* trailing = nullptr;    // [trailing][H]; the last row is the pad
+  float* reference = nullptr;   // [reference][H] sums of the reference codes
+  float* speaker = nullptr;     // [H]
+  int32_t* ids = nullptr;       // [kPrefillRows] scratch for gathers
+  int32_t* reference_codes = nullptr;  // [reference][K]
+  int32_t* fixed = nullptr;     // [K] 0, 1, 2, ...: positions of the predictor
+  int32_t* prefill_position = nullptr;
+  SampleState state;            // cursor, codes [positions + 1][K], seen, scores, forced
+};
+
+Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape);
+
+// ---- the graph, written once for all devices -------------------------------------------------------------------------
+
+template <class D>
+void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stack& s, const Dims& m, float* x,
+                   const int32_t* position, int rows);
+
+// Zeroes the state of the last utterance and fills tables and constants.
+template <class D>
+void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape);
+
+// Writes rows [begin, begin + rows) of the prompt to m.x.
+template <class D>
+void write_prompt_rows(LanguageModel<D>& lm, Memory& m, const Prompt& prompt, int begin, int rows);
+
+// Everything a prompt needs beside its rows: trailing text, reference sums, speaker vector.
+template <class D>
+void upload_prompt(LanguageModel<D>& lm, Memory& m, const Prompt& prompt);
+
+// All prompt rows -> hidden and logits of the last one.
+template <class D>
+void prefill(LanguageModel<D>& lm, Memory& m, const Prompt& prompt);
+
+// One row m.x at the cursor's position -> hidden, logits.
+template <class D>
+void talker_step(LanguageModel<D>& lm, Memory& m);
+
+struct FrameRules {
+  SampleRule first;                // group 0
+  std::vector<SampleRule> passes;  // [K-1], groups 1 ..
+};
+
+// One of the K-1 passes: leaves its logits in m.pass_logits and draws the code of group g + 1.
+template <class D>
+void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int g);
+
+// Codes 1 .. K-1 of the cursor's frame, from hidden and c0.
+template <class D>
+void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules);
+
+// One frame: its remaining codes, the next row, the next talker step and the next c0. Host time per stage goes to `times`.
+template <class D>
+void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows, StageTimes& times);
+
+}  // namespace tts
