@@ -32,7 +32,7 @@ struct QkvWeights {
   Tensor q, k, v;   // [nq*d, H], [nkv*d, H], [nkv*d, H]
 };
 
-enum class Act : uint8_t { none, relu, silu, gelu /* erf */, tanh, sigmoid };
+enum class Act : uint8_t { none, relu, silu, gelu /* erf */, tanh, sigmoid, relu_tanh /* tanh(relu) */ };
 
 // A causal convolution, packed by pack_conv() or pack_transposed() below. A transposed convolution with kernel s or 2s and
 // stride s is a convolution with 1 or 2 taps and s*out channels: row t holds the s output rows of input row t.
@@ -46,6 +46,17 @@ struct Conv {
   int in = 0, out = 0, taps = 1, dilation = 1, stride = 1;
   // Rows of history: what stride and dilation leave to look back at.
   int history_rows() const { return (taps - 1) * dilation + 1 - stride; }
+};
+
+// ---- encoders of reference audio -------------------------------------------------------------------------------------
+
+struct Columns {              // columns [first, first + count) of rows of `width`
+  int width = 0, first = 0, count = 0;
+};
+
+struct Neighbours {           // of a row: `taps` (odd) rows around it, `dilation` apart. Beyond the ends rows are reflected:
+  Columns columns;            // row -i is row i, row rows-1+i is row rows-1-i
+  int taps = 1, dilation = 1;
 };
 
 // ---- attention -----------------------------------------------------------------------------------------------------
@@ -107,9 +118,10 @@ struct SampleState {        // all device memory
 template <class D>
 concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w, const Norm& norm,
                           const QkvWeights& qkv, const KvCache& cache, const Heads& heads, const Conv& conv,
-                          const SampleRule& rule, const SampleState& state, const Cursor* cursor, const int32_t* ids,
-                          int32_t* codes, const Tensor* tables, int rows, int n, Act act, void* to, const void* from,
-                          int64_t bytes, const char* name) {
+                          const Neighbours& neighbours, const Columns& columns, const SampleRule& rule,
+                          const SampleState& state, const Cursor* cursor, const int32_t* ids, int32_t* codes,
+                          const Tensor* tables, int rows, int n, Act act, void* to, const void* from, int64_t bytes,
+                          const char* name) {
   // --- matrices
   // y[rows,M]  = act( x[rows,K] . w[M,K]^T + bias[M] )                     bias may be empty
   { d.linear(y, x, w, w, rows, act) } -> std::same_as<void>;
@@ -156,6 +168,20 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.depthwise(y, x, w, w, history, rows) } -> std::same_as<void>;
   // y[n] = clamp(x[n], -1, 1)
   { d.clamp(y, x, n) } -> std::same_as<void>;
+
+  // --- encoders of reference audio (spec/speaker-encoder.md section 5, spec/codec-encoder.md section 4.5)
+  // y[rows,taps*count] = the neighbours of each row, oldest first, of the columns of x plus z[rows,count]; z may be null
+  { d.unfold(y, x, z, neighbours, rows) } -> std::same_as<void>;
+  // columns of y[rows,width] = x[rows,count]
+  { d.insert(y, x, columns, rows) } -> std::same_as<void>;
+  // y[2C] = per channel of x[rows,C]: mean over the rows, then sqrt(max(variance, 1e-12)); the rows weighted by the softmax
+  // over the rows of z[rows,C], or equally when z is null
+  { d.pool(y, x, z, n, rows) } -> std::same_as<void>;
+  // y[rows,C] += scale[C] * x[rows,C]                                      scale: z
+  { d.add_scaled(y, x, z, n, rows) } -> std::same_as<void>;
+  // codes[rows,groups] column `group` = the row of table[V,W] nearest to x[rows,W], the lowest of equals, and x -= that row;
+  // -1 when no distance is finite                                          groups, group: n; x: y
+  { d.nearest_code(codes, y, w, n, n, rows) } -> std::same_as<void>;
 
   // *counter += n
   { d.advance(codes, n) } -> std::same_as<void>;

@@ -18,6 +18,7 @@ double activate(double x, Act act) {
     case Act::gelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
     case Act::tanh: return std::tanh(x);
     case Act::sigmoid: return 1 / (1 + std::exp(-x));
+    case Act::relu_tanh: return std::tanh(x < 0 ? 0 : x);
   }
   return x;
 }

@@ -32,6 +32,13 @@ class Reference {
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
   void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
   void clamp(float* y, const float* x, int n);
+
+  void unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows);
+  void insert(float* y, const float* x, const Columns& columns, int rows);
+  void pool(float* y, const float* x, const float* scores, int C, int rows);
+  void add_scaled(float* y, const float* x, const float* scale, int C, int rows);
+  void nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows);
+
   void advance(int32_t* counter, int n) { *counter += n; }
 
   Tensor place(const Tensor& tensor) { return tensor; }
