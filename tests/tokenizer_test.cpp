@@ -105,6 +105,11 @@ TEST_CASE("the slow reference gives the same ids") {
     for (const Pretokenizer p : kBoth) {
       const auto ids = qwen_tokenizer(p).encode(text);
       tokens += ids.size();
+      const auto pieces = reference_split(normal, p);
+      std::vector<uint32_t> ends;
+      for (const std::string& piece : pieces)
+        ends.push_back((ends.empty() ? 0 : ends.back()) + static_cast<uint32_t>(piece.size()));
+      if (split_pieces(normal, p) != ends) FAIL_CHECK("pieces of seed " << seed << ": " << printable(text));
       if (ids != reference.encode(normal, p)) FAIL_CHECK("seed " << seed << ": " << printable(text));
     }
   }
