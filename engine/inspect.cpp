@@ -159,7 +159,7 @@ void write_config(JsonWriter& json, const Model& model) {
   write_dims(json, "codec_decoder", c.codec.transformer);
   if (model.encoder) write_dims(json, "codec_encoder", c.codec_encoder->transformer);
   json.field("adapter", c.adapter)
-      .field("groups", c.talker.groups)
+      .field("code_groups", c.talker.groups)
       .field("text_vocabulary", c.talker.text_vocabulary);
   json.field("text_width", c.talker.text_width).field("max_positions", c.talker.max_positions);
   json.field("samples_per_frame", c.codec.samples_per_frame).field("sample_rate", c.codec.sample_rate);

@@ -25,6 +25,8 @@ TEST_CASE("text that is not JSON is refused where it stops being JSON") {
   CHECK(message_of("[1,") == "f.json: line 1, column 4: expected valid JSON, got the end of the text");
   CHECK(message_of("[1] 2") == "f.json: line 1, column 5: expected valid JSON, got '2'");
   CHECK(message_of("[1e999]") == "f.json: line 1, column 6: expected valid JSON, got '1e999'");
+  CHECK(message_of(std::string("{}\0 x", 5)) ==
+        "f.json: line 1, column 3: expected valid JSON, got a NUL byte");
   CHECK(message_of("3") == "f.json: expected an object or an array, got a single value");
   for (const char* text : {"[NaN]",     "[Infinity]",    "[1,]",       "{\"a\" 1}",      "['a']",
                            "[01]",      "[+1]",          "[.5]",       "[1.]",           "[\"\t\"]",

@@ -96,13 +96,16 @@ struct Writer {
   }
 };
 
+// With a header whose length is a multiple of 8, as published files have it, plus `odd`.
+std::string padded_file(const std::vector<TensorBytes>& tensors, size_t odd) {
+  size_t header = safetensors_file(tensors).size() - 8;
+  for (const TensorBytes& tensor : tensors) header -= tensor.bytes.size();
+  return safetensors_file(tensors, (header + 7) / 8 * 8 + odd);
+}
+
 void write_shards(const std::string& directory, std::vector<TensorBytes> tensors, const TinyModel& model) {
-  const auto padded = [&](const std::vector<TensorBytes>& part) {
-    size_t header = safetensors_file(part).size() - 8;
-    for (const TensorBytes& tensor : part) header -= tensor.bytes.size();
-    return safetensors_file(part, (header + 7) / 8 * 8 + model.odd_header);
-  };
-  if (model.shards == 1) return write_file(directory + "/model.safetensors", padded(tensors));
+  if (model.shards == 1)
+    return write_file(directory + "/model.safetensors", padded_file(tensors, model.odd_header));
   const size_t each =
       (tensors.size() + static_cast<size_t>(model.shards) - 1) / static_cast<size_t>(model.shards);
   JsonWriter index;
@@ -119,7 +122,7 @@ void write_shards(const std::string& directory, std::vector<TensorBytes> tensors
     const std::vector<TensorBytes> part(tensors.begin() + static_cast<ptrdiff_t>(begin),
                                         tensors.begin() + static_cast<ptrdiff_t>(end));
     for (const TensorBytes& tensor : part) index.field(tensor.name, std::string_view(name));
-    write_file(directory + "/" + name, padded(part));
+    write_file(directory + "/" + name, padded_file(part, model.odd_header));
   }
   write_file(directory + "/model.safetensors.index.json", index.end_object().end_object().str());
 }
@@ -204,7 +207,7 @@ void write_tiny_model(const std::string& directory, const TinyModel& model) {
   if (model.damage) model.damage(language);
   if (model.damage_codec) model.damage_codec(speech);
   write_shards(directory, std::move(language), model);
-  write_file(directory + "/speech_tokenizer/model.safetensors", safetensors_file(speech));
+  write_file(directory + "/speech_tokenizer/model.safetensors", padded_file(speech, 0));
 }
 
 }  // namespace tts::test

@@ -148,6 +148,9 @@ struct JsonBuilder {
 Json Json::parse(std::string_view bytes, const std::string& origin, int64_t byte_limit) {
   check(static_cast<int64_t>(bytes.size()) <= byte_limit, Exit::bad_input,
         "{}: expected at most {} bytes, got {}", origin, byte_limit, bytes.size());
+  const size_t nul = bytes.find('\0');  // the library would take it for the end of the text
+  check(nul == bytes.npos, Exit::bad_input, "{}: {}: expected valid JSON, got a NUL byte", origin,
+        line_and_column(bytes, nul == bytes.npos ? 0 : nul + 1));
   JsonBuilder builder{bytes, origin, {}, {}, 0};
   nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &builder);
   return std::move(builder.root);
