@@ -155,12 +155,12 @@ FileWriter::FileWriter(const std::string& path, Existing existing) : state_(std:
   s.target = follow_links(path);
   s.refuse_existing = existing == Existing::refuse;
   struct stat info {};
-  const bool exists = stat(s.target.c_str(), &info) == 0;
+  const bool exists = stat(path.c_str(), &info) == 0;  // not `target`: /dev/stdout leads to names that are no files
   check(exists || errno == ENOENT, Exit::output, "{}: cannot be written: {}", path, reason(errno));
   check(!exists || !S_ISDIR(info.st_mode), Exit::output, "{}: expected a file, got a directory", path);
   check(!exists || !S_ISSOCK(info.st_mode), Exit::output, "{}: expected a file, got a socket", path);
   if (exists && !S_ISREG(info.st_mode)) {  // a FIFO waits here for its reader, as it does for every program
-    s.descriptor = open(s.target.c_str(), O_WRONLY | O_CLOEXEC);
+    s.descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     check(s.descriptor >= 0, Exit::output, "{}: cannot be written: {}", path, reason(errno));
     return;
   }
