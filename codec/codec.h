@@ -9,7 +9,6 @@
 #include "kernels/devices.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,9 +28,10 @@ inline int64_t longest_clip_samples(int sample_rate) {
   return (limits::kClipSeconds * 1000 + limits::kClipSilenceMs) * sample_rate / 1000;
 }
 
-// ---- decoder ---------------------------------------------------------------------------------------------------
+// ---- decoder -----------------------------------------------------------------------------------
 
-// Weights in the form the device reads: code tables divided by their usage, convolutions packed. Shared by streams.
+// Weights in the form the device reads: code tables divided by their usage, convolutions packed. Shared by
+// streams.
 template <class D>
 struct DecoderModel;
 
@@ -39,34 +39,37 @@ template <class D>
 std::shared_ptr<const DecoderModel<D>> pack_decoder(D& device, const CodecDecoderConfig& config,
                                                     const CodecDecoderWeights& weights);
 
-// One stream. A call with n new frames costs n frames and gives exactly the samples of the one-shot decode, for
-// every chunking; zero state at the start, nothing pending at the end.
+// One stream. A call with n new frames costs n frames and gives exactly the samples of the one-shot decode,
+// for every chunking; zero state at the start, nothing pending at the end.
 template <class D>
 class Decoder {
  public:
-  Decoder(D& device, const CodecDecoderConfig& config, const CodecDecoderWeights& weights, int frames_per_call);
+  Decoder(D& device, const CodecDecoderConfig& config, const CodecDecoderWeights& weights,
+          int frames_per_call);
   Decoder(D& device, std::shared_ptr<const DecoderModel<D>> model, int frames_per_call);
   Decoder(Decoder&&) noexcept;
   ~Decoder();
 
   // What a stream needs, as a pure function of the configuration; for the printed plan.
   static Arena plan(const CodecDecoderConfig& config, int frames_per_call);
-  // Frames from one reset() to the next: the longest item behind the longest reference clip. The caller of the
-  // calls on device memory keeps to it; the one on host memory refuses more.
+  // Frames from one reset() to the next: the longest item behind the longest reference clip. The caller of
+  // the calls on device memory keeps to it; the one on host memory refuses more.
   static int max_frames(const CodecDecoderConfig& config);
 
   void reset();  // a new utterance: state to zero, position 0
   // codes: device memory, [frames][groups], 0 ... codebook_size-1; samples: device memory,
   // [frames * samples_per_frame]. frames may exceed frames_per_call: it is then cut into several calls.
   void decode(float* samples, const int32_t* codes, int frames);
-  // Leaves the state that decode() of these frames leaves, without their samples: the waveform part runs only on the
-  // frames that the next one can hear (10 with the real rates). `last_frame`: null or the samples of the last frame.
+  // Leaves the state that decode() of these frames leaves, without their samples: the waveform part runs only
+  // on the frames that the next one can hear (10 with the real rates). `last_frame`: null or the samples of
+  // the last frame.
   void prime(float* last_frame, const int32_t* codes, int frames);
   // The same as decode() from host to host memory; codes are checked.
   std::vector<float> decode(std::span<const int32_t> codes);
 
-  // All stages of decode() of at most frames_per_call frames: "dequantised", "pre_conv", "transformer_layer0", ...,
-  // "transformer", "upsample0_conv", "upsample0", ..., "decoder0", "decoder1", ..., "final".
+  // All stages of decode() of at most frames_per_call frames: "dequantised", "pre_conv",
+  // "transformer_layer0", ..., "transformer", "upsample0_conv", "upsample0", ..., "decoder0", "decoder1",
+  // ..., "final".
   std::vector<CodecStage> decode_stages(std::span<const int32_t> codes, std::vector<float>& samples);
 
   const CodecDecoderConfig& config() const;
@@ -81,10 +84,10 @@ class Decoder {
 template <class D>
 std::vector<float> decode_official_chunks(Decoder<D>& decoder, std::span<const int32_t> codes);
 
-// ---- encoder ---------------------------------------------------------------------------------------------------
+// ---- encoder -----------------------------------------------------------------------------------
 
-// Audio -> codes. Memory is bounded: the convolutions stream over blocks of the clip, and what grows with it are
-// 25 rows of hidden width and of the attention caches per second.
+// Audio -> codes. Memory is bounded: the convolutions stream over blocks of the clip, and what grows with it
+// are 25 rows of hidden width and of the attention caches per second.
 template <class D>
 class Encoder {
  public:
@@ -102,12 +105,12 @@ class Encoder {
   std::unique_ptr<State> state_;
 };
 
-// ---- speaker encoder -----------------------------------------------------------------------------------------
+// ---- speaker encoder ---------------------------------------------------------------------------
 
 inline constexpr int kMelHop{256};  // samples per row
 
-// [floor(samples / kMelHop)][mels] of natural logarithms (spec/speaker-encoder.md section 4), on the host in double
-// precision: the same numbers on every device, and a small part of the work.
+// [floor(samples / kMelHop)][mels] of natural logarithms (spec/speaker-encoder.md section 4), on the host in
+// double precision: the same numbers on every device, and a small part of the work.
 std::vector<float> log_mel(std::span<const float> samples, const SpeakerEncoderConfig& config);
 
 // Audio -> the vector of the "speaker" row of the prompt.

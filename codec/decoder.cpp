@@ -7,140 +7,20 @@
 //
 //   position | histories | attention rings | activations of frames_per_call frames
 //   '------- zeroed by reset() -'
-#include "base/limits.h"
-#include "codec/codec.h"
-#include "codec/pack.h"
+#include "codec/decoder_model.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace tts {
 
-// ---- weights ---------------------------------------------------------------------------------------------------
-
-template <class D>
-struct DecoderModel {
-  struct Layer {
-    Norm input_norm, post_norm;
-    QkvWeights qkv;
-    Tensor o, attention_scale, gate, up, down, mlp_scale;
-  };
-  struct Latent {
-    Conv up;
-    Tensor depthwise, depthwise_bias, pointwise1, pointwise1_bias, pointwise2, pointwise2_bias, gamma;
-    Norm norm;
-  };
-  struct Block {
-    Conv up;
-    struct Unit {
-      Conv conv1, conv2;
-    } units[WaveBlock::kUnits];
-  };
-
-  CodecDecoderConfig config;
-  std::vector<Tensor> semantic, acoustic;  // [groups]: code tables; those of the other kind are empty
-  Tensor project_semantic, project_acoustic;
-  Conv pre_conv;
-  Tensor input_proj, input_proj_bias, output_proj, output_proj_bias;
-  std::vector<Layer> layers;
-  Norm norm;
-  Tensor rope;
-  std::vector<Latent> latent;
-  Conv wave_in, wave_out;
-  std::vector<Block> blocks;
-  std::vector<HostFloats> owned;
-};
+// ---- memory ------------------------------------------------------------------------------------
 
 namespace {
 
-constexpr float kLayerNormEps{1e-6f};         // of the ConvNeXt blocks; the transformer's comes from the file
-constexpr int kDilations[]{1, 3, 9};          // of the residual units
-constexpr int kOfficialChunk{300};            // frames
+constexpr int kOfficialChunk{300};  // frames
 constexpr int kOfficialContext{25};
 const Tensor kNone{};
-
-template <class D>
-void pack_layer(Packer<D>& pack, typename DecoderModel<D>::Layer& to, const DecoderLayer& w, const Dims& m) {
-  pack.norm(to.input_norm, w.input_norm, kNone, m.eps);
-  pack.stored(to.qkv.q, w.q);
-  pack.stored(to.qkv.k, w.k);
-  pack.stored(to.qkv.v, w.v);
-  pack.stored(to.o, w.o);
-  pack.stored(to.attention_scale, w.attention_scale);
-  pack.norm(to.post_norm, w.post_norm, kNone, m.eps);
-  pack.stored(to.gate, w.gate);
-  pack.stored(to.up, w.up);
-  pack.stored(to.down, w.down);
-  pack.stored(to.mlp_scale, w.mlp_scale);
-}
-
-template <class D>
-void pack_latent(Packer<D>& pack, typename DecoderModel<D>::Latent& to, const LatentStage& w, int ratio) {
-  pack.transposed(to.up, w.up, ratio);
-  const Shape& s = w.depthwise.weight.shape;
-  pack.made(to.depthwise, Shape{s[2], s[0]}, [&w](float* p) { pack_conv(p, w.depthwise.weight); });
-  pack.stored(to.depthwise_bias, w.depthwise.bias);
-  pack.norm(to.norm, w.norm, w.norm_bias, kLayerNormEps);
-  pack.stored(to.pointwise1, w.pointwise1.weight);
-  pack.stored(to.pointwise1_bias, w.pointwise1.bias);
-  pack.stored(to.pointwise2, w.pointwise2.weight);
-  pack.stored(to.pointwise2_bias, w.pointwise2.bias);
-  pack.stored(to.gamma, w.gamma);
-}
-
-template <class D>
-void pack_block(Packer<D>& pack, typename DecoderModel<D>::Block& to, const WaveBlock& w, int rate) {
-  pack.transposed(to.up, w.up, rate);
-  pack.snake(to.up, w.act);
-  for (int u = 0; u < WaveBlock::kUnits; ++u) {
-    to.units[u].conv1.dilation = kDilations[u];
-    pack.conv(to.units[u].conv1, w.units[u].conv1);
-    pack.snake(to.units[u].conv1, w.units[u].act1);
-    pack.conv(to.units[u].conv2, w.units[u].conv2);
-    pack.snake(to.units[u].conv2, w.units[u].act2);
-  }
-}
-
-}  // namespace
-
-template <class D>
-std::shared_ptr<const DecoderModel<D>> pack_decoder(D& device, const CodecDecoderConfig& c,
-                                                    const CodecDecoderWeights& w) {
-  auto model = std::make_shared<DecoderModel<D>>();
-  DecoderModel<D>& to = *model;
-  Packer<D> pack(device, to.owned);
-  to.config = c;
-  to.semantic.resize(static_cast<size_t>(c.groups));
-  to.acoustic.resize(static_cast<size_t>(c.groups));
-  pack.codebook(to.semantic[0], w.first.codebooks[0]);
-  for (size_t g = 1; g < to.acoustic.size(); ++g) pack.codebook(to.acoustic[g], w.rest.codebooks[g - 1]);
-  pack.matrix(to.project_semantic, w.first.output_proj);
-  pack.matrix(to.project_acoustic, w.rest.output_proj);
-  pack.conv(to.pre_conv, w.pre_conv);
-  pack.stored(to.input_proj, w.input_proj.weight);
-  pack.stored(to.input_proj_bias, w.input_proj.bias);
-  to.layers.resize(w.layers.size());
-  for (size_t l = 0; l < to.layers.size(); ++l) pack_layer(pack, to.layers[l], w.layers[l], c.transformer);
-  pack.norm(to.norm, w.norm, kNone, c.transformer.eps);
-  pack.stored(to.output_proj, w.output_proj.weight);
-  pack.stored(to.output_proj_bias, w.output_proj.bias);
-  const int positions = Decoder<D>::max_frames(c), width = c.transformer.d;
-  const double theta = c.transformer.theta;
-  pack.made(to.rope, Shape{positions, width}, [=](float* p) { fill_rope(p, positions, width, theta); });
-  to.latent.resize(w.latent.size());
-  for (size_t u = 0; u < to.latent.size(); ++u) pack_latent(pack, to.latent[u], w.latent[u], c.upsampling_ratios[u]);
-  pack.conv(to.wave_in, w.wave_in);
-  to.blocks.resize(w.blocks.size());
-  for (size_t b = 0; b < to.blocks.size(); ++b) pack_block(pack, to.blocks[b], w.blocks[b], c.upsample_rates[b]);
-  pack.conv(to.wave_out, w.wave_out);
-  pack.snake(to.wave_out, w.wave_act);
-  pack.finish();
-  return model;
-}
-
-// ---- memory ----------------------------------------------------------------------------------------------------
-
-namespace {
 
 struct Memory {
   int32_t* position = nullptr;
@@ -179,7 +59,8 @@ Widths widths(const CodecDecoderConfig& c) {
   for (const int ratio : c.upsampling_ratios) {
     rows = checked_mul(rows, ratio, "codec rows");
     grow(w.outer, rows, c.latent);
-    grow(w.inner, rows, 5 * int64_t{c.latent});  // the depthwise rows, and four times their width between the linears
+    grow(w.inner, rows,
+         5 * int64_t{c.latent});  // the depthwise rows, and four times their width between the linears
   }
   grow(w.outer, rows, c.decoder_dim);
   for (size_t b = 0; b < c.upsample_rates.size(); ++b) {
@@ -230,8 +111,8 @@ Memory lay_out(Arena& a, const CodecDecoderConfig& c, int frames) {
   return s;
 }
 
-// Frames that the waveform part must have seen before a frame so that zero state earlier makes no difference (spec/
-// codec-streaming.md section 2, there in samples: 18 009, hence 10 frames).
+// Frames that the waveform part must have seen before a frame so that zero state earlier makes no difference
+// (spec/ codec-streaming.md section 2, there in samples: 18 009, hence 10 frames).
 int look_back_frames(const CodecDecoderConfig& c) {
   int64_t samples = 6, row_samples = 1;  // the last convolution
   for (size_t b = c.upsample_rates.size(); b-- > 0;) {
@@ -249,7 +130,7 @@ int look_back_frames(const CodecDecoderConfig& c) {
 
 }  // namespace
 
-// ---- forward pass ----------------------------------------------------------------------------------------------
+// ---- forward pass ------------------------------------------------------------------------------
 
 template <class D>
 struct Decoder<D>::State {
@@ -258,7 +139,7 @@ struct Decoder<D>::State {
   int frames_per_call;
   DeviceMemory<D> memory;
   Memory s;
-  int64_t host_frames = 0;                         // since reset(), of the calls on host memory
+  int64_t host_frames = 0;  // since reset(), of the calls on host memory
   std::vector<CodecStage>* record = nullptr;
 
   State(D& device, std::shared_ptr<const DecoderModel<D>> shared, int frames)
@@ -277,7 +158,8 @@ struct Decoder<D>::State {
 
   void seen(std::string name, const float* values, int64_t rows, int64_t channels) {
     if (!record) return;
-    CodecStage stage{std::move(name), rows, channels, std::vector<float>(static_cast<size_t>(rows * channels))};
+    CodecStage stage{std::move(name), rows, channels,
+                     std::vector<float>(static_cast<size_t>(rows * channels))};
     d.download(stage.values.data(), values, rows * channels * static_cast<int64_t>(sizeof(float)));
     record->push_back(std::move(stage));
   }
@@ -372,7 +254,8 @@ struct Decoder<D>::State {
     d.conv(samples, s.x, w.wave_out, s.wave_out, static_cast<int>(rows));
     seen("final", samples, rows, 1);
     d.clamp(samples, samples, static_cast<int>(rows));
-    s.x = x, s.y = y;  // the same call finds the same memory, whatever the number of stages: recorded work repeats
+    s.x = x,
+    s.y = y;  // the same call finds the same memory, whatever the number of stages: recorded work repeats
   }
 
   void decode(float* samples, const int32_t* codes, int frames) {
@@ -389,7 +272,8 @@ struct Decoder<D>::State {
     // One more frame than the next one needs: then the last frame's own samples are right, too.
     const int first_heard = std::max(0, frames - look_back_frames(c) - 1);
     for (int begin = 0; begin < frames; begin += frames_per_call) {
-      const int n = std::min(frames_per_call, frames - begin), skipped = std::clamp(first_heard - begin, 0, n);
+      const int n = std::min(frames_per_call, frames - begin),
+                skipped = std::clamp(first_heard - begin, 0, n);
       front(codes + int64_t{begin} * c.groups, n);
       if (skipped == n) continue;
       float* const x = s.x;
@@ -404,7 +288,7 @@ struct Decoder<D>::State {
   }
 };
 
-// ---- interface -------------------------------------------------------------------------------------------------
+// ---- interface ---------------------------------------------------------------------------------
 
 template <class D>
 Decoder<D>::Decoder(D& device, const CodecDecoderConfig& c, const CodecDecoderWeights& w, int frames_per_call)
@@ -461,14 +345,15 @@ std::vector<float> Decoder<D>::decode(std::span<const int32_t> codes) {
   State& state = *state_;
   const CodecDecoderConfig& c = config();
   const size_t groups = static_cast<size_t>(c.groups);
-  check(codes.size() % groups == 0, Exit::bad_input, "codes: expected rows of {} groups, got {} codes", c.groups,
-        codes.size());
+  check(codes.size() % groups == 0, Exit::bad_input, "codes: expected rows of {} groups, got {} codes",
+        c.groups, codes.size());
   const int64_t frames = static_cast<int64_t>(codes.size() / groups);
   check(state.host_frames + frames <= max_frames(c), Exit::bad_input,
         "codes: expected at most {} frames, got {}", max_frames(c), state.host_frames + frames);
   for (size_t i = 0; i < codes.size(); ++i) {
     check(codes[i] >= 0 && codes[i] < c.codebook_size, Exit::bad_input,
-          "codes: frame {}, group {}: expected 0 ... {}, got {}", i / groups, i % groups, c.codebook_size - 1, codes[i]);
+          "codes: frame {}, group {}: expected 0 ... {}, got {}", i / groups, i % groups, c.codebook_size - 1,
+          codes[i]);
   }
   state.host_frames += frames;
   std::vector<float> samples(static_cast<size_t>(frames * c.samples_per_frame));
@@ -483,9 +368,11 @@ std::vector<float> Decoder<D>::decode(std::span<const int32_t> codes) {
 }
 
 template <class D>
-std::vector<CodecStage> Decoder<D>::decode_stages(std::span<const int32_t> codes, std::vector<float>& samples) {
-  check(static_cast<int64_t>(codes.size()) <= int64_t{state_->frames_per_call} * config().groups, Exit::internal,
-        "codec decoder: stages of at most {} frames are recorded, got {} codes", state_->frames_per_call, codes.size());
+std::vector<CodecStage> Decoder<D>::decode_stages(std::span<const int32_t> codes,
+                                                  std::vector<float>& samples) {
+  check(static_cast<int64_t>(codes.size()) <= int64_t{state_->frames_per_call} * config().groups,
+        Exit::internal, "codec decoder: stages of at most {} frames are recorded, got {} codes",
+        state_->frames_per_call, codes.size());
   std::vector<CodecStage> stages;
   state_->record = &stages;
   samples = decode(codes);
@@ -503,16 +390,15 @@ std::vector<float> decode_official_chunks(Decoder<D>& decoder, std::span<const i
     const size_t end = std::min(begin + kOfficialChunk, frames);
     const size_t context = std::min<size_t>(begin, kOfficialContext);
     decoder.reset();
-    const auto chunk = decoder.decode(codes.subspan((begin - context) * groups, (end - begin + context) * groups));
+    const auto chunk =
+        decoder.decode(codes.subspan((begin - context) * groups, (end - begin + context) * groups));
     all.insert(all.end(), chunk.begin() + static_cast<ptrdiff_t>(context) * c.samples_per_frame, chunk.end());
   }
   return all;
 }
 
-#define TTS_INSTANTIATE(D)                                                                                      \
-  template std::shared_ptr<const DecoderModel<D>> pack_decoder(D&, const CodecDecoderConfig&,                   \
-                                                               const CodecDecoderWeights&);                     \
-  template class Decoder<D>;                                                                                    \
+#define TTS_INSTANTIATE(D)   \
+  template class Decoder<D>; \
   template std::vector<float> decode_official_chunks(Decoder<D>&, std::span<const int32_t>);
 TTS_DEVICES(TTS_INSTANTIATE)
 

@@ -15,8 +15,8 @@ namespace tts {
 
 namespace {
 
-constexpr int kRowsPerBlock{25};   // one second: large enough to read the 50 MB of the deep layers seldom
-constexpr int kRowsPerPass{128};   // of the transformer
+constexpr int kRowsPerBlock{25};  // one second: large enough to read the 50 MB of the deep layers seldom
+constexpr int kRowsPerPass{128};  // of the transformer
 const Tensor kNone{};
 
 template <class D>
@@ -84,11 +84,12 @@ void pack_encoder(D& d, EncoderModel<D>& to, const CodecEncoderWeights& w) {
   pack.matrix(to.project_acoustic, w.acoustic.input_proj);
   to.codebooks.resize(static_cast<size_t>(c.groups));
   pack.codebook(to.codebooks[0], w.semantic.codebooks[0]);
-  for (size_t g = 1; g < to.codebooks.size(); ++g) pack.codebook(to.codebooks[g], w.acoustic.codebooks[g - 1]);
+  for (size_t g = 1; g < to.codebooks.size(); ++g)
+    pack.codebook(to.codebooks[g], w.acoustic.codebooks[g - 1]);
   pack.finish();
 }
 
-// ---- memory of one clip ----------------------------------------------------------------------------------------
+// ---- memory of one clip ------------------------------------------------------------------------
 
 struct Memory {
   int32_t* position = nullptr;
@@ -99,8 +100,8 @@ struct Memory {
   std::vector<Block> blocks;
   int64_t zeroed_bytes = 0;
 
-  float *x = nullptr, *y = nullptr, *inner = nullptr;               // of the convolutions, one block
-  float* hidden = nullptr;                                          // [rows + 1][H], the whole clip
+  float *x = nullptr, *y = nullptr, *inner = nullptr;  // of the convolutions, one block
+  float* hidden = nullptr;                             // [rows + 1][H], the whole clip
   float *normed = nullptr, *qkv = nullptr, *attention = nullptr, *mlp = nullptr;
   std::vector<KvCache> caches;
   float *latent = nullptr, *residual = nullptr;
@@ -149,7 +150,7 @@ Memory lay_out(Arena& a, const EncoderModel<D>& model, int64_t rows) {
   return s;
 }
 
-// ---- one clip --------------------------------------------------------------------------------------------------
+// ---- one clip ----------------------------------------------------------------------------------
 
 template <class D>
 struct Clip {
@@ -161,7 +162,8 @@ struct Clip {
 
   void seen(std::string name, const float* values, int64_t count, int64_t channels) {
     if (!record) return;
-    auto stage = std::find_if(record->begin(), record->end(), [&](const CodecStage& r) { return r.name == name; });
+    auto stage =
+        std::find_if(record->begin(), record->end(), [&](const CodecStage& r) { return r.name == name; });
     if (stage == record->end()) stage = record->insert(stage, {std::move(name), 0, channels, {}});
     const size_t begin = stage->values.size();
     stage->rows += count;
@@ -172,7 +174,8 @@ struct Clip {
   // 4.1: zeros on the right of the last block until the stride divides it; nothing elsewhere
   int64_t pad(float* x, int64_t count, int stride, int64_t channels) {
     const int64_t padded = (count + stride - 1) / stride * stride;
-    if (padded > count) d.zero(x + count * channels, (padded - count) * channels * static_cast<int64_t>(sizeof(float)));
+    if (padded > count)
+      d.zero(x + count * channels, (padded - count) * channels * static_cast<int64_t>(sizeof(float)));
     return padded;
   }
 
@@ -216,7 +219,8 @@ struct Clip {
   // 4.4: the ends are repeated, not zero
   void downsample() {
     const int64_t width = model.config.transformer.H, bytes = width * static_cast<int64_t>(sizeof(float));
-    for (int i = 0; i < model.downsample.history_rows(); ++i) d.copy(s.downsample + i * width, s.hidden, bytes);
+    for (int i = 0; i < model.downsample.history_rows(); ++i)
+      d.copy(s.downsample + i * width, s.hidden, bytes);
     if (rows % 2 == 1) d.copy(s.hidden + rows * width, s.hidden + (rows - 1) * width, bytes);
     d.conv(s.latent, s.hidden, model.downsample, s.downsample, static_cast<int>((rows + 1) / 2 * 2));
     seen("latent", s.latent, (rows + 1) / 2, width);
@@ -242,7 +246,8 @@ struct Clip {
     const size_t block = static_cast<size_t>(kRowsPerBlock) * static_cast<size_t>(model.samples_per_row);
     int64_t done = 0;
     for (size_t begin = 0; begin < samples.size(); begin += block) {
-      done += conv_stack(s.hidden + done * m.H, samples.subspan(begin, std::min(block, samples.size() - begin)));
+      done +=
+          conv_stack(s.hidden + done * m.H, samples.subspan(begin, std::min(block, samples.size() - begin)));
     }
     for (int64_t begin = 0; begin < rows; begin += kRowsPerPass) {
       transformer(s.hidden + begin * m.H, static_cast<int>(std::min<int64_t>(kRowsPerPass, rows - begin)));
@@ -254,7 +259,7 @@ struct Clip {
 
 }  // namespace
 
-// ---- interface -------------------------------------------------------------------------------------------------
+// ---- interface ---------------------------------------------------------------------------------
 
 template <class D>
 struct Encoder<D>::State {
@@ -264,7 +269,8 @@ struct Encoder<D>::State {
   std::vector<int32_t> encode(std::span<const float> samples, std::vector<CodecStage>* record) {
     const CodecEncoderConfig& c = model.config;
     const int64_t count = static_cast<int64_t>(samples.size()), most = longest_clip_samples(c.sample_rate);
-    check(count >= 1 && count <= most, Exit::bad_input, "codec encoder: expected 1 ... {} samples, got {}", most, count);
+    check(count >= 1 && count <= most, Exit::bad_input, "codec encoder: expected 1 ... {} samples, got {}",
+          most, count);
     const int64_t rows = (count + model.samples_per_row - 1) / model.samples_per_row;
     Arena plan;
     lay_out(plan, model, rows);
@@ -274,6 +280,8 @@ struct Encoder<D>::State {
     clip.encode(samples);
     std::vector<int32_t> codes(static_cast<size_t>((rows + 1) / 2 * c.groups));
     d.download(codes.data(), clip.s.codes, static_cast<int64_t>(codes.size() * sizeof(int32_t)));
+    for (const int32_t code : codes)
+      check(code >= 0, Exit::internal, "codec encoder: a latent row is not finite");
     return codes;
   }
 };
@@ -296,7 +304,8 @@ std::vector<int32_t> Encoder<D>::encode(std::span<const float> samples) {
 }
 
 template <class D>
-std::vector<CodecStage> Encoder<D>::encode_stages(std::span<const float> samples, std::vector<int32_t>& codes) {
+std::vector<CodecStage> Encoder<D>::encode_stages(std::span<const float> samples,
+                                                  std::vector<int32_t>& codes) {
   std::vector<CodecStage> stages;
   codes = state_->encode(samples, &stages);
   return stages;

@@ -1,9 +1,10 @@
 // Log-mel front end of the speaker encoder (spec/speaker-encoder.md section 4).
 //
-//   samples -> reflected by 384 at both ends -> windows of 1024 every 256 -> FFT -> magnitudes -> mel bank -> ln
+//   samples -> reflected by 384 at both ends -> windows of 1024 every 256 -> FFT -> magnitudes -> mel bank ->
+//   ln
 //
-// In double precision: a filter high above the voice holds 1e-4 of the energy of a window and less, and the error of
-// a single-precision transform, relative to the whole window, would be 1 % of its logarithm.
+// In double precision: a filter high above the voice holds 1e-4 of the energy of a window and less, and the
+// error of a single-precision transform, relative to the whole window, would be 1 % of its logarithm.
 #include "codec/codec.h"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ class Fft {
     }
     for (int i = 0; i < kWindow; ++i) {
       int reversed = 0;
-      for (int bit = 1, from = kWindow / 2; bit < kWindow; bit *= 2, from /= 2) reversed |= (i & bit) ? from : 0;
+      for (int bit = 1, from = kWindow / 2; bit < kWindow; bit *= 2, from /= 2)
+        reversed |= (i & bit) ? from : 0;
       order_[i] = reversed;
     }
   }
@@ -74,7 +76,8 @@ struct Filter {
 // Triangles between neighbouring points, of equal area.
 std::vector<Filter> mel_bank(int mels, int sample_rate) {
   std::vector<double> points(static_cast<size_t>(mels) + 2);
-  for (size_t i = 0; i < points.size(); ++i) points[i] = hz_of(static_cast<double>(i) * mel_of(kTopHz) / (mels + 1));
+  for (size_t i = 0; i < points.size(); ++i)
+    points[i] = hz_of(static_cast<double>(i) * mel_of(kTopHz) / (mels + 1));
   std::vector<Filter> bank;
   for (size_t i = 0; i < static_cast<size_t>(mels); ++i) {
     const double left = points[i], middle = points[i + 1], right = points[i + 2];
@@ -127,7 +130,8 @@ std::vector<float> log_mel(std::span<const float> samples, const SpeakerEncoderC
     fft.transform(re, im);
     for (int k = 0; k < kBins; ++k) {  // the spectra of the two windows are the even and the odd part
       const int m = (kWindow - k) % kWindow;
-      const double a = (re[k] + re[m]) / 2, b = (im[k] - im[m]) / 2, c = (im[k] + im[m]) / 2, e = (re[m] - re[k]) / 2;
+      const double a = (re[k] + re[m]) / 2, b = (im[k] - im[m]) / 2, c = (im[k] + im[m]) / 2,
+                   e = (re[m] - re[k]) / 2;
       first[k] = std::sqrt(a * a + b * b + kMagnitudeFloor);
       second[k] = std::sqrt(c * c + e * e + kMagnitudeFloor);
     }

@@ -1,6 +1,6 @@
-// Weights as stored -> weights as the devices read them. What is used as it is stays where it is (a mapped file, on the
-// CPU); what must be rearranged is queued, and finish() rearranges everything on several threads: of the 457 MB of the
-// full-size decoder about half.
+// Weights as stored -> weights as the devices read them. What is used as it is stays where it is (a mapped
+// file, on the CPU); what must be rearranged is queued, and finish() rearranges everything on several
+// threads: of the 457 MB of the full-size decoder about half.
 #pragma once
 
 #include "codec/weights.h"
@@ -65,7 +65,8 @@ class Packer {
 
   // Filled later, by another thread; `to` must stay where it is until finish().
   void made(Tensor& to, const Shape& shape, std::function<void(float*)> fill) {
-    jobs_.push_back({&to, shape, HostFloats(new float[static_cast<size_t>(element_count(shape))]), std::move(fill)});
+    jobs_.push_back(
+        {&to, shape, HostFloats(new float[static_cast<size_t>(element_count(shape))]), std::move(fill)});
   }
   void codebook(Tensor& to, const Codebook& book) {
     made(to, book.sum.shape, [book](float* p) { pack_codebook(p, book); });
@@ -81,8 +82,10 @@ class Packer {
   void transposed(Conv& to, const ConvWeights& w, int stride) {
     const Shape& s = w.weight.shape;
     const int64_t out = s[1], wide = out * stride;
-    to.in = static_cast<int>(s[0]), to.out = static_cast<int>(wide), to.taps = static_cast<int>(s[2]) / stride;
-    made(to.weight, Shape{to.taps, s[0], wide}, [w, stride](float* p) { pack_transposed(p, w.weight, stride); });
+    to.in = static_cast<int>(s[0]), to.out = static_cast<int>(wide),
+    to.taps = static_cast<int>(s[2]) / stride;
+    made(to.weight, Shape{to.taps, s[0], wide},
+         [w, stride](float* p) { pack_transposed(p, w.weight, stride); });
     made(to.bias, Shape{wide}, [w, out, wide](float* p) {
       for (int64_t i = 0; i < wide; ++i) p[i] = w.bias.f32()[i % out];
     });

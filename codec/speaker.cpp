@@ -1,14 +1,16 @@
 // Speaker encoder (spec/speaker-encoder.md section 5): one function per subsection.
 //
-//   log-mel [T][mels] -> B0 -> B1 -> B2 -> B3    (B1, B2, B3) -> MFA -> pooling over time -> FC -> vector [width]
+//   log-mel [T][mels] -> B0 -> B1 -> B2 -> B3    (B1, B2, B3) -> MFA -> pooling over time -> FC -> vector
+//   [width]
 //
-// A convolution here is symmetric and reflects at the ends: its input is unfolded into rows of all taps, and the
-// rest is a matrix product. Rows are time, as everywhere.
+// A convolution here is symmetric and reflects at the ends: its input is unfolded into rows of all taps, and
+// the rest is a matrix product. Rows are time, as everywhere.
 #include "base/limits.h"
 #include "codec/codec.h"
 #include "codec/pack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace tts {
@@ -90,7 +92,8 @@ void pack_speaker(D& d, SpeakerModel<D>& to, const SpeakerEncoderWeights& w) {
   const int64_t wide = c.channels.back(), narrow = c.attention_channels;
   const Tensor attention = as_matrix(w.attention_in.weight);
   pack.made(to.attention_rows, Shape{narrow, wide}, [=](float* p) { pack_columns(p, attention, 0, wide); });
-  pack.made(to.attention_stats, Shape{narrow, 2 * wide}, [=](float* p) { pack_columns(p, attention, wide, 3 * wide); });
+  pack.made(to.attention_stats, Shape{narrow, 2 * wide},
+            [=](float* p) { pack_columns(p, attention, wide, 3 * wide); });
   pack.stored(to.attention_in_bias, w.attention_in.bias);
   pack.matrix(to.attention_out, w.attention_out.weight);
   pack.stored(to.attention_out_bias, w.attention_out.bias);
@@ -99,13 +102,14 @@ void pack_speaker(D& d, SpeakerModel<D>& to, const SpeakerEncoderWeights& w) {
   pack.finish();
 }
 
-// ---- memory of one clip ----------------------------------------------------------------------------------------
+// ---- memory of one clip ------------------------------------------------------------------------
 
 struct Memory {
   float *mel = nullptr, *unfolded = nullptr;
-  float *x = nullptr, *u = nullptr, *part = nullptr;      // of a block: its input and output, inside, one Res2 part
+  float *x = nullptr, *u = nullptr,
+        *part = nullptr;  // of a block: its input and output, inside, one Res2 part
   float *all = nullptr, *wide = nullptr, *scores = nullptr;  // concatenated blocks, MFA, attention over time
-  float *narrow = nullptr;
+  float* narrow = nullptr;
   float *stats = nullptr, *gate = nullptr, *bias = nullptr, *vector = nullptr;
 };
 
@@ -138,7 +142,7 @@ Memory lay_out(Arena& a, const SpeakerModel<D>& model, int64_t rows) {
   return s;
 }
 
-// ---- one clip --------------------------------------------------------------------------------------------------
+// ---- one clip ----------------------------------------------------------------------------------
 
 template <class D>
 struct Clip {
@@ -150,13 +154,15 @@ struct Clip {
 
   void seen(std::string name, const float* values, int64_t count, int64_t channels) {
     if (!record) return;
-    CodecStage stage{std::move(name), count, channels, std::vector<float>(static_cast<size_t>(count * channels))};
+    CodecStage stage{std::move(name), count, channels,
+                     std::vector<float>(static_cast<size_t>(count * channels))};
     d.download(stage.values.data(), values, count * channels * static_cast<int64_t>(sizeof(float)));
     record->push_back(std::move(stage));
   }
 
   // ReLU(Conv(columns [first, first + in) of x[rows][width], plus `add`))
-  void tdnn(float* y, const float* x, const typename SpeakerModel<D>::Tdnn& w, Columns from, const float* add) {
+  void tdnn(float* y, const float* x, const typename SpeakerModel<D>::Tdnn& w, Columns from,
+            const float* add) {
     if (from.count != from.width || w.taps > 1) {
       d.unfold(s.unfolded, x, add, {.columns = from, .taps = w.taps, .dilation = w.dilation}, rows);
       x = s.unfolded;
@@ -219,7 +225,7 @@ struct Clip {
 
 }  // namespace
 
-// ---- interface -------------------------------------------------------------------------------------------------
+// ---- interface ---------------------------------------------------------------------------------
 
 template <class D>
 struct SpeakerEncoder<D>::State {
@@ -251,12 +257,16 @@ struct SpeakerEncoder<D>::State {
     clip.encode();
     std::vector<float> vector(static_cast<size_t>(c.width));
     d.download(vector.data(), clip.s.vector, c.width * static_cast<int64_t>(sizeof(float)));
+    for (const float value : vector) {
+      check(std::isfinite(value), Exit::internal, "speaker encoder: the vector is not finite");
+    }
     return vector;
   }
 };
 
 template <class D>
-SpeakerEncoder<D>::SpeakerEncoder(D& device, const SpeakerEncoderConfig& config, const SpeakerEncoderWeights& weights)
+SpeakerEncoder<D>::SpeakerEncoder(D& device, const SpeakerEncoderConfig& config,
+                                  const SpeakerEncoderWeights& weights)
     : state_(new State{device, {}}) {
   state_->model.config = config;
   pack_speaker(device, state_->model, weights);
@@ -273,7 +283,8 @@ std::vector<float> SpeakerEncoder<D>::encode(std::span<const float> samples) {
 }
 
 template <class D>
-std::vector<CodecStage> SpeakerEncoder<D>::encode_stages(std::span<const float> samples, std::vector<float>& vector) {
+std::vector<CodecStage> SpeakerEncoder<D>::encode_stages(std::span<const float> samples,
+                                                         std::vector<float>& vector) {
   std::vector<CodecStage> stages;
   vector = state_->encode(samples, &stages);
   return stages;

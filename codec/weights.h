@@ -1,8 +1,8 @@
-// Speech codec and speaker encoder: field, name in the checkpoint and shape stand in one line, in the order of
-// the tensor tables of spec/codec-decoder.md section 2, codec-encoder.md section 2 and model-files.md section
-// 5.3. This list is the only list: the same each() binds, checks, prints and writes test models. Names carry
-// their full prefix ("decoder.", "encoder.", "speaker_encoder."); the first two live in speech_tokenizer/, the
-// third beside the talker.
+// Speech codec and speaker encoder: field, name in the checkpoint and shape stand in one line, in the order
+// of the tensor tables of spec/codec-decoder.md section 2, codec-encoder.md section 2 and model-files.md
+// section 5.3. This list is the only list: the same each() binds, checks, prints and writes test models.
+// Names carry their full prefix ("decoder.", "encoder.", "speaker_encoder."); the first two live in
+// speech_tokenizer/, the third beside the talker.
 //
 // Tensors that the forward passes do not read are listed all the same: a checkpoint is checked completely.
 #pragma once
@@ -43,7 +43,8 @@ struct DecoderQuantizer {  // decoder.quantizer.{rvq_first,rvq_rest}.
     codebooks.resize(static_cast<size_t>(count));
     for (int q = 0; q < count; ++q) {
       Codebook& book = codebooks[static_cast<size_t>(q)];
-      t(book.sum, format("vq.layers.{}._codebook.embedding_sum", q), Shape{c.codebook_size, c.codebook_width});
+      t(book.sum, format("vq.layers.{}._codebook.embedding_sum", q),
+        Shape{c.codebook_size, c.codebook_width});
       t(book.usage, format("vq.layers.{}._codebook.cluster_usage", q), Shape{c.codebook_size});
     }
   }
@@ -107,7 +108,7 @@ struct ResidualUnit {  // decoder.decoder.{b}.block.{2,3,4}.   8 tensors
   }
 };
 
-struct WaveBlock {  // decoder.decoder.{b}.   28 tensors
+struct WaveBlock {                 // decoder.decoder.{b}.   28 tensors
   static constexpr int kUnits{3};  // with dilations 1, 3, 9
 
   Snake act;
@@ -257,7 +258,8 @@ struct SpeakerBlock {  // speaker_encoder.blocks.{b}.   a squeeze-and-excitation
     tdnn1.each(Shape{out, in, 1}, out, within("tdnn1.conv.", t));
     res2.resize(static_cast<size_t>(c.res2net_scale - 1));
     for (size_t r = 0; r < res2.size(); ++r) {
-      res2[r].each(Shape{part, part, c.kernels[b]}, part, within(format("res2net_block.blocks.{}.conv.", r), t));
+      res2[r].each(Shape{part, part, c.kernels[b]}, part,
+                   within(format("res2net_block.blocks.{}.conv.", r), t));
     }
     tdnn2.each(Shape{out, out, 1}, out, within("tdnn2.conv.", t));
     squeeze.each(Shape{c.se_channels, out, 1}, c.se_channels, within("se_block.conv1.", t));

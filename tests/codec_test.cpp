@@ -1,8 +1,8 @@
-// Speech codec and speaker encoder against the recorded stages of the official implementation, and the equalities that
-// streaming promises.
+// Speech codec and speaker encoder against the recorded stages of the official implementation, and the
+// equalities that streaming promises.
+#include "codec/codec.h"
 #include "base/json.h"
 #include "catch.h"
-#include "codec/codec.h"
 #include "engine/model.h"
 #include "recorded.h"
 
@@ -16,10 +16,13 @@ namespace {
 constexpr double kStageError{1e-5};
 constexpr double kWaveSnr{100};  // dB
 
-const char* const kModels[]{"tiny-base", "tiny-base-1b7", "tiny-custom-voice", "tiny-custom-voice-1b7", "tiny-voice-design"};
+const char* const kModels[]{"tiny-base", "tiny-base-1b7", "tiny-custom-voice", "tiny-custom-voice-1b7",
+                            "tiny-voice-design"};
 const char* const kSpeakerModels[]{"tiny-base", "tiny-base-1b7"};
 
-std::unique_ptr<Model> open_model(const std::string& name) { return load_model(kGoldens + "/models/" + name); }
+std::unique_ptr<Model> open_model(const std::string& name) {
+  return load_model(kGoldens + "/models/" + name);
+}
 
 template <class T>
 std::span<const T> part(const std::vector<T>& all, size_t begin, size_t count) {
@@ -37,12 +40,14 @@ std::vector<int32_t> some_codes(const CodecDecoderConfig& c, size_t frames) {
   return codes;
 }
 
-void compare_stages(const std::vector<CodecStage>& stages, const Recorded& recorded, const std::string& prefix) {
+void compare_stages(const std::vector<CodecStage>& stages, const Recorded& recorded,
+                    const std::string& prefix) {
   for (const CodecStage& stage : stages) {
     CAPTURE(prefix, stage.name);
     REQUIRE(recorded.has(prefix + stage.name));
     const bool rows_first = stage.name.starts_with("transformer") || stage.name == "logmel";
-    const auto want = rows_first ? recorded.floats(prefix + stage.name) : recorded.time_first(prefix + stage.name);
+    const auto want =
+        rows_first ? recorded.floats(prefix + stage.name) : recorded.time_first(prefix + stage.name);
     CHECK(relative_error(stage.values, want) <= kStageError);
   }
 }
@@ -65,7 +70,8 @@ TEMPLATE_TEST_CASE("decoder: every stage equals the official one", "[codec]", Re
     if (recorded.has(prefix + "final")) {
       std::vector<float> samples;
       const std::vector<CodecStage> stages = decoder.decode_stages(codes, samples);
-      // five before the latent stages without the layers, two each of these, the first convolution, the blocks, the end
+      // five before the latent stages without the layers, two each of these, the first convolution, the
+      // blocks, the end
       const CodecDecoderConfig& c = model->config.codec;
       CHECK(stages.size() == 3 + static_cast<size_t>(c.transformer.L) + 2 * c.upsampling_ratios.size() + 1 +
                                  c.upsample_rates.size() + 1);
@@ -93,25 +99,29 @@ TEMPLATE_TEST_CASE("decoder: long runs, plain and in the official chunks", "[cod
   const auto tail = [](const std::vector<float>& samples, const std::vector<float>& like) {
     return part(samples, samples.size() - like.size(), like.size());
   };
-  const auto want_plain = recorded.floats("T320.wave_plain_tail"), want_chunked = recorded.floats("T320.wave_chunked_tail");
+  const auto want_plain = recorded.floats("T320.wave_plain_tail"),
+             want_chunked = recorded.floats("T320.wave_chunked_tail");
   REQUIRE(plain.size() == 320 * static_cast<size_t>(model->config.codec.samples_per_frame));
   REQUIRE(chunked.size() == plain.size());
   CHECK(snr_db(tail(plain, want_plain), want_plain) >= kWaveSnr);
   CHECK(snr_db(tail(chunked, want_chunked), want_chunked) >= kWaveSnr);
-  // The official chunks are another result once the context of 25 frames is shorter than what the layers look back at.
+  // The official chunks are another result once the context of 25 frames is shorter than what the layers look
+  // back at.
   const Dims& m = model->config.codec.transformer;
   if (m.window == 72) CHECK(snr_db(tail(chunked, want_plain), want_plain) < 60);
   const size_t first_chunk = 300 * static_cast<size_t>(model->config.codec.samples_per_frame);
   CHECK(std::equal(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(first_chunk), chunked.begin()));
 }
 
-TEMPLATE_TEST_CASE("decoder: the samples do not depend on how the frames are cut", "[codec]", Reference, Cpu) {
+TEMPLATE_TEST_CASE("decoder: the samples do not depend on how the frames are cut", "[codec]", Reference,
+                   Cpu) {
   const std::string name = GENERATE(from_range(std::begin(kModels), std::end(kModels)));
   CAPTURE(name);
   const auto model = open_model(name);
   TestType device{DeviceOptions{}};
   const CodecDecoderConfig& c = model->config.codec;
-  const size_t groups = static_cast<size_t>(c.groups), frames = static_cast<size_t>(c.transformer.window) + 26;
+  const size_t groups = static_cast<size_t>(c.groups),
+               frames = static_cast<size_t>(c.transformer.window) + 26;
   const std::vector<int32_t> codes = some_codes(c, frames);
   const auto packed = pack_decoder(device, c, model->decoder);
   const std::vector<float> whole = Decoder<TestType>(device, packed, static_cast<int>(frames)).decode(codes);
@@ -122,7 +132,8 @@ TEMPLATE_TEST_CASE("decoder: the samples do not depend on how the frames are cut
     const int64_t memory = device.memory_bytes();
     std::vector<float> streamed;
     for (size_t begin = 0; begin < frames; begin += chunk) {
-      const auto samples = decoder.decode(part(codes, begin * groups, std::min(chunk, frames - begin) * groups));
+      const auto samples =
+          decoder.decode(part(codes, begin * groups, std::min(chunk, frames - begin) * groups));
       streamed.insert(streamed.end(), samples.begin(), samples.end());
     }
     CHECK(streamed == whole);
@@ -130,16 +141,19 @@ TEMPLATE_TEST_CASE("decoder: the samples do not depend on how the frames are cut
   }
 }
 
-TEMPLATE_TEST_CASE("decoder: a primed state goes on as if the frames had been decoded", "[codec]", Reference, Cpu) {
+TEMPLATE_TEST_CASE("decoder: a primed state goes on as if the frames had been decoded", "[codec]", Reference,
+                   Cpu) {
   const std::string name = GENERATE(from_range(std::begin(kModels), std::end(kModels)));
   CAPTURE(name);
   const auto model = open_model(name);
   TestType device{DeviceOptions{}};
   const CodecDecoderConfig& c = model->config.codec;
-  const size_t groups = static_cast<size_t>(c.groups), after = 4, frame = static_cast<size_t>(c.samples_per_frame);
+  const size_t groups = static_cast<size_t>(c.groups), after = 4,
+               frame = static_cast<size_t>(c.samples_per_frame);
   const std::vector<int32_t> codes = some_codes(c, 64);
   Decoder<TestType> decoder(device, c, model->decoder, 6);
-  auto* on_device = static_cast<int32_t*>(device.allocate(64 * static_cast<int64_t>(groups * sizeof(int32_t))));
+  auto* on_device =
+      static_cast<int32_t*>(device.allocate(64 * static_cast<int64_t>(groups * sizeof(int32_t))));
   auto* last = static_cast<float*>(device.allocate(static_cast<int64_t>(frame * sizeof(float))));
   for (const size_t primed : {0, 1, 9, 10, 11, 12, 37}) {
     CAPTURE(primed);
@@ -149,11 +163,13 @@ TEMPLATE_TEST_CASE("decoder: a primed state goes on as if the frames had been de
     device.upload(on_device, codes.data(), static_cast<int64_t>(primed * groups * sizeof(int32_t)));
     decoder.prime(last, on_device, static_cast<int>(primed));
     const std::vector<float> rest = decoder.decode(part(codes, primed * groups, after * groups));
-    CHECK(std::equal(rest.begin(), rest.end(), whole.begin() + static_cast<ptrdiff_t>(primed * frame), whole.end()));
+    CHECK(std::equal(rest.begin(), rest.end(), whole.begin() + static_cast<ptrdiff_t>(primed * frame),
+                     whole.end()));
     if (primed == 0) continue;
     std::vector<float> last_frame(frame);
     device.download(last_frame.data(), last, static_cast<int64_t>(frame * sizeof(float)));
-    CHECK(std::equal(last_frame.begin(), last_frame.end(), whole.begin() + static_cast<ptrdiff_t>((primed - 1) * frame)));
+    CHECK(std::equal(last_frame.begin(), last_frame.end(),
+                     whole.begin() + static_cast<ptrdiff_t>((primed - 1) * frame)));
   }
 }
 
@@ -173,12 +189,15 @@ TEST_CASE("decoder: codes that are none are refused by place", "[codec]") {
   CHECK_THROWS_WITH(decoder.decode(codes), "codes: expected at most 9005 frames, got 9006");
 }
 
-TEMPLATE_TEST_CASE("encoder: every stage equals the official one, codes are identical", "[codec]", Reference, Cpu) {
-  const std::string name = GENERATE("tiny-base", "tiny-base-1b7", "tiny-custom-voice", "tiny-custom-voice-1b7");
+TEMPLATE_TEST_CASE("encoder: every stage equals the official one, codes are identical", "[codec]", Reference,
+                   Cpu) {
+  const std::string name =
+      GENERATE("tiny-base", "tiny-base-1b7", "tiny-custom-voice", "tiny-custom-voice-1b7");
   CAPTURE(name);
   const auto model = open_model(name);
   REQUIRE(model->encoder);
-  const Recorded recorded(kGoldens + "/codec/" + name + "/encoder.safetensors"), audio(kGoldens + "/audio.safetensors");
+  const Recorded recorded(kGoldens + "/codec/" + name + "/encoder.safetensors"),
+      audio(kGoldens + "/audio.safetensors");
   TestType device{DeviceOptions{}};
   Encoder<TestType> encoder(device, *model->config.codec_encoder, *model->encoder);
   const Json json = Json::load(kGoldens + "/codec/" + name + "/encoder.json");
@@ -192,16 +211,19 @@ TEMPLATE_TEST_CASE("encoder: every stage equals the official one, codes are iden
     CHECK(codes == recorded.integers(clip + ".codes"));
   }
   const std::vector<float> silence(static_cast<size_t>(longest_clip_samples(24000)) + 1);
-  CHECK_THROWS_WITH(encoder.encode(part(silence, 0, 0)), "codec encoder: expected 1 ... 1560000 samples, got 0");
+  CHECK_THROWS_WITH(encoder.encode(part(silence, 0, 0)),
+                    "codec encoder: expected 1 ... 1560000 samples, got 0");
   CHECK_THROWS_WITH(encoder.encode(silence), "codec encoder: expected 1 ... 1560000 samples, got 1560001");
 }
 
-TEMPLATE_TEST_CASE("speaker encoder: mels, stages and vector equal the official ones", "[codec]", Reference, Cpu) {
+TEMPLATE_TEST_CASE("speaker encoder: mels, stages and vector equal the official ones", "[codec]", Reference,
+                   Cpu) {
   const std::string name = GENERATE(from_range(std::begin(kSpeakerModels), std::end(kSpeakerModels)));
   CAPTURE(name);
   const auto model = open_model(name);
   REQUIRE(model->speaker_encoder);
-  const Recorded recorded(kGoldens + "/speaker/" + name + "/speaker.safetensors"), audio(kGoldens + "/audio.safetensors");
+  const Recorded recorded(kGoldens + "/speaker/" + name + "/speaker.safetensors"),
+      audio(kGoldens + "/audio.safetensors");
   TestType device{DeviceOptions{}};
   SpeakerEncoder<TestType> encoder(device, *model->config.speaker_encoder, *model->speaker_encoder);
   const Json json = Json::load(kGoldens + "/speaker/" + name + "/speaker.json");
@@ -216,5 +238,6 @@ TEMPLATE_TEST_CASE("speaker encoder: mels, stages and vector equal the official 
     CHECK(relative_error(vector, recorded.floats(clip + ".embedding")) <= kStageError);
   }
   const std::vector<float> clip = audio.floats("s1280");
-  CHECK_THROWS_WITH(encoder.encode(part(clip, 0, 1279)), "speaker encoder: expected 1280 ... 1560000 samples, got 1279");
+  CHECK_THROWS_WITH(encoder.encode(part(clip, 0, 1279)),
+                    "speaker encoder: expected 1280 ... 1560000 samples, got 1279");
 }

@@ -7,7 +7,8 @@
 namespace tts {
 
 Recorded::Recorded(const std::string& path) : file_(path) {
-  for (const StoredTensor& stored : parse_safetensors(file_.bytes(), path)) tensors_[stored.name] = stored.tensor;
+  for (const StoredTensor& stored : parse_safetensors(file_.bytes(), path))
+    tensors_[stored.name] = stored.tensor;
   check(!tensors_.empty(), Exit::internal, "{}: no tensors", path);
 }
 

@@ -1,5 +1,5 @@
-// Recorded tensors of the official implementation below tests/goldens (README.md there), by name; and the two measures
-// they are compared with.
+// Recorded tensors of the official implementation below tests/goldens (README.md there), by name; and the two
+// measures they are compared with.
 #pragma once
 
 #include "base/file.h"

@@ -1,4 +1,5 @@
-// Operations of the encoders of reference audio: spec/speaker-encoder.md section 5, spec/codec-encoder.md section 4.5.
+// Operations of the encoders of reference audio: spec/speaker-encoder.md section 5, spec/codec-encoder.md
+// section 4.5.
 #include "kernels/reference/reference.h"
 
 #include <algorithm>
@@ -8,8 +9,8 @@ namespace tts {
 
 void Reference::unfold(float* y, const float* x, const float* add, const Neighbours& n, int rows) {
   const Columns& c = n.columns;
-  check(n.taps / 2 * n.dilation < rows, Exit::internal, "unfold: {} rows are too few to reflect {} of them", rows,
-        n.taps / 2 * n.dilation);
+  check(n.taps / 2 * n.dilation < rows, Exit::internal, "unfold: {} rows are too few to reflect {} of them",
+        rows, n.taps / 2 * n.dilation);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t k = 0; k < n.taps; ++k) {
       int64_t from = std::abs(r + (k - n.taps / 2) * n.dilation);
