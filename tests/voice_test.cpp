@@ -1,0 +1,120 @@
+// The one trained model of the tests: what the engine says with the embedded voice.
+#include "base/json.h"
+#include "catch.h"
+#include "engine/synthesis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+using namespace tts;
+
+#ifdef TTS_EMBED_VOICE
+
+namespace {
+
+struct Recorded {
+  std::string text;
+  std::vector<int32_t> codes;  // [frames][groups], greedy, from the official package (tools/voice/record_greedy.py)
+};
+
+std::vector<Recorded> recorded_sentences() {
+  const Json file = Json::load(TTS_SOURCE_DIR "/tests/data/voice/greedy.json");
+  std::vector<Recorded> sentences;
+  for (const Json& item : file.items()) {
+    Recorded sentence{item.at("text").text(), {}};
+    for (const Json& frame : item.at("frames").items()) {
+      for (const Json& code : frame.items()) sentence.codes.push_back(static_cast<int32_t>(code.integer(0, 65535)));
+    }
+    sentences.push_back(std::move(sentence));
+  }
+  REQUIRE(sentences.size() == 5);
+  return sentences;
+}
+
+std::shared_ptr<const Model> voice() {
+  static const std::shared_ptr<const Model> model = load_model("embedded");
+  return model;
+}
+
+DeviceChoice cpu() {
+  DeviceChoice choice;
+  choice.kind = "cpu";
+  choice.dtype = "f32";
+  return choice;
+}
+
+SpeakRequest request_of(const std::string& text) {
+  SpeakRequest request;
+  request.text = text;
+  request.speaker = voice()->config.talker.speakers.front().name;
+  request.language = "english";
+  request.sampling = defaults_of(voice()->config.generation);
+  return request;
+}
+
+struct Heard {
+  Spoken spoken;
+  std::vector<float> samples;
+};
+
+Heard speak(Engine& engine, const SpeakRequest& request) {
+  Heard heard;
+  SpeakCallbacks callbacks;
+  callbacks.samples = [&](std::span<const float> pcm) {
+    heard.samples.insert(heard.samples.end(), pcm.begin(), pcm.end());
+  };
+  heard.spoken = engine.speak(request, callbacks);
+  return heard;
+}
+
+// English read at this voice's pace takes 0.05 to 0.12 s per letter, and 0.5 s of pauses around it.
+void check_sounds_like_speech(const Heard& heard, const std::string& text) {
+  CAPTURE(text);
+  CHECK(heard.spoken.finish == FinishReason::eos);
+  const double seconds = static_cast<double>(heard.samples.size()) / 24000;
+  const auto letters = static_cast<double>(text.size());
+  CHECK(seconds > 0.05 * letters);
+  CHECK(seconds < 0.12 * letters + 0.5);
+
+  float peak = 0;
+  int loud_frames = 0;
+  for (size_t frame = 0; frame + 1920 <= heard.samples.size(); frame += 1920) {
+    double energy = 0;
+    for (size_t i = frame; i < frame + 1920; ++i) {
+      peak = std::max(peak, std::abs(heard.samples[i]));
+      energy += double{heard.samples[i]} * heard.samples[i];
+    }
+    if (std::sqrt(energy / 1920) > 0.01) loud_frames++;  // -40 dBFS; the pauses of this voice lie below -60
+  }
+  CHECK(peak < 0.99f);                              // no clipping
+  CHECK(peak > 0.1f);
+  CHECK(loud_frames * 2 > heard.spoken.frames);     // not silent: pauses take less than half
+}
+
+}  // namespace
+
+TEST_CASE("recorded sentences have the greedy codes of the official package") {
+  Engine engine(voice(), cpu());
+  for (const Recorded& sentence : recorded_sentences()) {
+    SpeakRequest request = request_of(sentence.text);
+    request.sampling.greedy = request.sampling.sub_greedy = true;
+    const Heard heard = speak(engine, request);
+    CAPTURE(sentence.text);
+    CHECK(heard.spoken.codes == sentence.codes);
+    check_sounds_like_speech(heard, sentence.text);
+  }
+}
+
+TEST_CASE("sampled sentences end by themselves and sound like speech") {
+  Engine engine(voice(), cpu());
+  const std::vector<Recorded> sentences = recorded_sentences();
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SpeakRequest request = request_of(sentences[seed % sentences.size()].text);
+    request.seed = seed;
+    CAPTURE(seed);
+    check_sounds_like_speech(speak(engine, request), request.text);
+  }
+}
+
+#endif
