@@ -1,6 +1,8 @@
 // The code predictor, spec/talker.md section 7: a fresh cache per frame, fifteen passes, the first with two rows.
 #include "engine/talker.h"
 
+#include <algorithm>
+
 namespace tts {
 
 // P(hidden): through the adapter where the widths differ.
@@ -31,9 +33,57 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
   d.sample(m.state, m.pass_logits, rules.passes[group], dims.V);
 }
 
+// ---- the same codes in fewer passes ------------------------------------------------------------------------------------
+//
+// A draw is a deterministic function of its logits, because the noise depends on (seed, frame, group, code) only. So the codes
+// of a frame are a fixed point: guess all of them (the previous frame's), run all rows at once, draw every group again. Up to
+// and including the first code that changed, everything is final; the rows behind it start over with the new guess. A row's
+// arithmetic does not depend on how many rows share the call, so the result equals the sequential passes bit for bit.
+
+// Rows of positions [first, K): each is the embedding of the guessed code of the group before it; position 0 is the hidden.
+template <class D>
+static void enter_rows(LanguageModel<D>& lm, Memory& m, int first) {
+  const int K = lm.config.talker.groups, H = lm.config.predictor.H;
+  if (first == 0) enter_hidden(lm, m);
+  for (int p = std::max(first, 1); p < K; ++p) {
+    lm.d.embed_code(m.pass_x + int64_t{p - first} * H, m.state, p - 1, lm.predictor_rows[static_cast<size_t>(p - 1)]);
+  }
+}
+
+template <class D>
+static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+  D& d = lm.d;
+  const Dims& dims = lm.config.predictor;
+  const int K = lm.config.talker.groups;
+  int32_t* codes = m.state.codes + int64_t{m.state.cursor->frame} * K;
+  if (m.state.cursor->frame > 0) std::copy(codes - K + 1, codes, codes + 1);
+  for (int first = 0; first < K;) {
+    ++m.predictor_passes;
+    const int rows = K - first;
+    const std::vector<int32_t> guess(codes, codes + K);
+    enter_rows(lm, m, first);
+    for (size_t l = 0; l < lm.predictor.layers.size(); ++l) {
+      decoder_layer(d, lm.predictor.layers[l], m.predictor.caches[l], m.predictor, dims, m.pass_x, m.fixed + first, rows);
+    }
+    d.norm(m.pass_hidden, m.pass_x, {.weight = lm.predictor.norm, .bias = {}, .eps = dims.eps}, rows);
+    int changed = K;
+    for (int group = std::max(first, 1); group < K; ++group) {
+      const auto pass = static_cast<size_t>(group - 1);
+      d.linear(m.pass_logits, m.pass_hidden + int64_t{group - first} * dims.H, lm.predictor.head[pass], {}, 1, Act::none);
+      d.sample(m.state, m.pass_logits, rules.passes[pass], dims.V);
+      if (changed == K && codes[group] != guess[static_cast<size_t>(group)]) changed = group;
+    }
+    first = changed + 1;  // the row whose input is the first code that changed
+  }
+}
+
 template <class D>
 void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+  if constexpr (requires { requires D::kHostMemory; }) {
+    if (lm.d.switches().on(Ablate::parallel_predictor)) return predict_codes_at_once(lm, m, rules);
+  }
   for (int g = 0; g < lm.config.talker.groups - 1; ++g) predictor_pass(lm, m, rules, g);
+  m.predictor_passes += lm.config.talker.groups - 1;
 }
 
 #define TTS_INSTANTIATE(D)                                                           \

@@ -125,12 +125,12 @@ Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape
   const int K = config.talker.groups;
   Memory m;
   m.talker = lay_out_stack(arena, t, shape.positions, kPrefillRows, shape.cache);
-  m.predictor = lay_out_stack(arena, p, K, 2, DType::f32);
+  m.predictor = lay_out_stack(arena, p, K, K, DType::f32);
   m.x = arena.take<float>("talker rows", int64_t{kPrefillRows} * t.H);
   m.hidden = arena.take<float>("hidden", t.H);
   m.logits = arena.take<float>("logits", t.V);
-  m.pass_x = arena.take<float>("predictor rows", 2 * int64_t{p.H});
-  m.pass_hidden = arena.take<float>("predictor hidden", p.H);
+  m.pass_x = arena.take<float>("predictor rows", int64_t{K} * p.H);
+  m.pass_hidden = arena.take<float>("predictor hidden", int64_t{K} * p.H);
   m.pass_logits = arena.take<float>("predictor logits", p.V);
   m.trailing = arena.take<float>("trailing text", int64_t{shape.trailing} * t.H);
   m.reference = arena.take<float>("reference rows", int64_t{shape.reference} * t.H);
@@ -189,6 +189,7 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape) 
   std::vector<int32_t> fixed(static_cast<size_t>(K));
   std::iota(fixed.begin(), fixed.end(), 0);
   lm.d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
+  m.predictor_passes = 0;
   lm.d.zero(m.prefill_position, 4);
   lm.d.zero(m.state.cursor, sizeof(Cursor));
   lm.d.zero(m.state.seen, int64_t{(t.V + 31) / 32} * 4);

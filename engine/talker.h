@@ -69,8 +69,8 @@ struct Memory {
   float* x = nullptr;           // [kPrefillRows][H] rows entering the talker; row 0 is the next row of the frame loop
   float* hidden = nullptr;      // [H] after the final norm, of the last row
   float* logits = nullptr;      // [V]
-  float* pass_x = nullptr;      // [2][h]
-  float* pass_hidden = nullptr; // [h]
+  float* pass_x = nullptr;      // [K][h] rows of one pass
+  float* pass_hidden = nullptr; // [K][h]
   float* pass_logits = nullptr; // [Vp]
   float* trailing = nullptr;    // [trailing][H]; the last row is the pad
   float* reference = nullptr;   // [reference][H] sums of the reference codes
@@ -79,6 +79,7 @@ struct Memory {
   int32_t* reference_codes = nullptr;  // [reference][K]
   int32_t* fixed = nullptr;     // [K] 0, 1, 2, ...: positions of the predictor
   int32_t* prefill_position = nullptr;
+  int64_t predictor_passes = 0; // of this utterance, counted on the host
   SampleState state;            // cursor, codes [positions + 1][K], seen, scores, forced
 };
 

@@ -207,6 +207,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.memory_bytes() } -> std::same_as<int64_t>;           // allocated on the device now
   { d.counters() } -> std::same_as<Counters>;
   { d.switches() } -> std::convertible_to<const Switches&>;
+  // --- optional: D::kHostMemory = true says that device memory is host memory and work is done when a call returns; then the
+  // host may read codes between operations.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
   // then depend on nothing but device memory. Without it the engine calls body().
 };

@@ -16,6 +16,7 @@ struct Entry {
 // In the order of the enumeration.
 constexpr Entry kEntries[] = {
     {"run_ahead", "enqueue frames before the host knows that the sequence goes on"},
+    {"parallel_predictor", "draw all codes of a frame from a guess and repeat from the first that changes"},
 };
 static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
 

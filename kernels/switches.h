@@ -14,6 +14,7 @@ namespace tts {
 
 enum class Ablate : uint8_t {
   run_ahead,        // the host enqueues frames before it knows that the sequence goes on
+  parallel_predictor,  // the codes of a frame as a fixed point: all rows of a pass at once, fewer passes
   kCount,
 };
 

@@ -8,7 +8,7 @@ target_include_directories(tts_test PUBLIC ${CMAKE_SOURCE_DIR}/tests)
 target_compile_definitions(tts_test PUBLIC TTS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TTS_BIN_DIR="${CMAKE_BINARY_DIR}/bin"
   $<$<BOOL:${TTS_EMBED_VOICE}>:TTS_EMBED_VOICE>)
 file(GLOB TTS_TEST_HELPERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*.cpp)
-list(FILTER TTS_TEST_HELPERS EXCLUDE REGEX "_test\\.cpp$|catch_main\\.cpp$|fuzz_.*\\.cpp$")
+list(FILTER TTS_TEST_HELPERS EXCLUDE REGEX "_test\\.cpp$|catch_main\\.cpp$|fuzz_.*\\.cpp$|golden.*\\.cpp$")
 target_sources(tts_test PRIVATE ${TTS_TEST_HELPERS})
 
 file(GLOB TTS_TESTS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*_test.cpp)
@@ -38,6 +38,15 @@ foreach(source ${TTS_FUZZ_SOURCES})
       target_link_libraries(${name} PRIVATE tts_tools)
     endif()
   endif()
+endforeach()
+
+# golden_test is a program of its own: golden_test [--device NAME] [--only KIND,...] DIR
+file(GLOB TTS_GOLDEN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/golden*.cpp)
+add_executable(golden_test ${TTS_GOLDEN})
+target_link_libraries(golden_test PRIVATE tts_engine)
+target_include_directories(golden_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+foreach(device reference cpu)
+  add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
 endforeach()
 
 add_test(NAME floors COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)

@@ -51,6 +51,7 @@ class Reference {
   void publish(const Cursor*) {}
   Cursor peek(const Cursor* cursor) { return *cursor; }
 
+  static constexpr bool kHostMemory{true};
   static std::string_view kind() { return "reference"; }
   std::string name() const { return processor_name() + ", plain loops"; }
   int threads() const { return 1; }

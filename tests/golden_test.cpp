@@ -1,0 +1,82 @@
+// golden_test [--device NAME] [--only KIND,...] DIR
+//
+// Compares the engine with everything the official implementation recorded below DIR (models/, cases/, codec/, speaker/,
+// tokenizer/, sampling.*, resample.*). A model without cases, a stored tensor that nothing compared, and a kind asked for but
+// not stored are failures. --only restricts the kinds openly: the summary names what was left out.
+#include "golden.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace tts::golden {
+
+namespace {
+
+struct Options {
+  std::string device = "reference", directory;
+  std::set<std::string> only;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool takes_value = word == "--device" || word == "--only";
+    check(!takes_value || i + 1 < argc, Exit::usage, "{}: expected a value", word);
+    if (word == "--device") {
+      options.device = argv[++i];
+    } else if (word == "--only") {
+      std::string rest = argv[++i];
+      for (size_t at = 0; at <= rest.size();) {
+        const size_t comma = std::min(rest.find(',', at), rest.size());
+        options.only.insert(rest.substr(at, comma - at));
+        at = comma + 1;
+      }
+    } else {
+      check(options.directory.empty() && word[0] != '-', Exit::usage,
+            "usage: golden_test [--device NAME] [--only KIND,...] DIR (got {})", word);
+      options.directory = word;
+    }
+  }
+  check(!options.directory.empty(), Exit::usage, "usage: golden_test [--device NAME] [--only KIND,...] DIR");
+  return options;
+}
+
+// Every model must have cases and codec recordings: a directory that was not visited is a failure, not a smaller number.
+void check_models(const Run& run) {
+  const std::vector<std::string> cases = folders(run.directory + "/cases");
+  const std::vector<std::string> codec = folders(run.directory + "/codec");
+  for (const std::string& model : folders(run.directory + "/models")) {
+    const auto has = [&](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), model) != list.end(); };
+    if (!has(cases)) run.tally.fail("models", model, "no folder in cases/");
+    if (!has(codec)) run.tally.fail("models", model, "no folder in codec/");
+  }
+}
+
+int run(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  Tally tally(options.only);
+  const Run run{options.directory, options.device, tally};
+  check_models(run);
+  check_text(run);
+  check_sampling(run);
+  check_audio(run);
+  check_codec(run);
+  check_speaker(run);
+  check_cases(run);
+  tally.print();
+  return tally.failed() == 0 && tally.passed() > 0 ? 0 : 1;
+}
+
+}  // namespace
+
+}  // namespace tts::golden
+
+int main(int argc, char** argv) {
+  try {
+    return tts::golden::run(argc, argv);
+  } catch (const tts::Error& error) {
+    std::fprintf(stderr, "golden_test: %s\n", error.what());
+    return static_cast<int>(error.exit);
+  }
+}
