@@ -1,4 +1,5 @@
-// A reference clip from a file: WAV, FLAC, Ogg (Vorbis, Opus) or MP3, within the limits of base/limits.h, mixed to mono.
+// A reference clip from a file: WAV, FLAC, Ogg (Vorbis, Opus) or MP3, within the limits of base/limits.h,
+// mixed to mono.
 #pragma once
 
 #include <cstddef>

@@ -38,8 +38,8 @@ constexpr FormatRow kFormats[] = {
     {AudioFormat::mp3, "mp3", "mp3", Layout::mpeg, Encoding::layer3},
     {AudioFormat::raw, "raw", "raw", Layout::bare, Encoding::pcm16},
 };
-// libsndfile encodes the last 20 ms of Opus badly unless they are silent (clicks of half the full scale were measured), so
-// 1/40 s of silence follows the speech.
+// libsndfile encodes the last 20 ms of Opus badly unless they are silent (clicks of half the full scale were
+// measured), so 1/40 s of silence follows the speech.
 constexpr int kOpusTail{40};
 constexpr int kOpusRates[] = {8'000, 12'000, 16'000, 24'000, 48'000};
 constexpr int kMp3Rates[] = {8'000, 11'025, 12'000, 16'000, 22'050, 24'000, 32'000, 44'100, 48'000};
@@ -47,7 +47,9 @@ constexpr int kMp3Rates[] = {8'000, 11'025, 12'000, 16'000, 22'050, 24'000, 32'0
 const FormatRow& row_of(AudioFormat format) { return kFormats[static_cast<size_t>(format)]; }
 
 Container container_of(const FormatRow& row) {
-  return row.layout == Layout::flac ? Container::flac : row.layout == Layout::ogg ? Container::ogg : Container::mpeg;
+  return row.layout == Layout::flac  ? Container::flac
+         : row.layout == Layout::ogg ? Container::ogg
+                                     : Container::mpeg;
 }
 bool is_encoded(const FormatRow& row) { return row.layout != Layout::wav && row.layout != Layout::bare; }
 
@@ -81,7 +83,8 @@ void write_standard_output(const void* data, size_t bytes) {
   }
 }
 
-// The bytes' way out. On a stream, what an encoder would change in its header afterwards stays as it was sent.
+// The bytes' way out. On a stream, what an encoder would change in its header afterwards stays as it was
+// sent.
 struct Sink {
   std::optional<FileWriter> file;  // none: standard output
   int64_t end = 0;
@@ -118,7 +121,8 @@ void append_sample(std::string& out, float x, Encoding encoding) {
 
 }  // namespace
 
-// ---- formats -------------------------------------------------------------------------------------------------------
+// ---- formats
+// -------------------------------------------------------------------------------------------------------
 
 std::string_view str(AudioFormat format) { return row_of(format).name; }
 std::string_view extension(AudioFormat format) { return row_of(format).extension; }
@@ -139,28 +143,33 @@ AudioFormat choose_audio_format(std::string_view path, std::string_view name) {
   const std::string_view file = path.substr(path.rfind('/') + 1);
   const size_t dot = file.rfind('.');
   std::string ending(dot == file.npos ? "" : file.substr(dot + 1));
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
   for (const FormatRow& row : kFormats)
     if (row.extension == ending) return row.format;
-  throw Error(Exit::usage, "{}: unknown extension of an audio file; choose with --format one of {}", path, joined_names());
+  throw Error(Exit::usage, "{}: unknown extension of an audio file; choose with --format one of {}", path,
+              joined_names());
 }
 
 void check_audio_output(AudioFormat format, int rate_hz) {
   const FormatRow& row = row_of(format);
   check(!is_encoded(row) || SoundEncoder::available(container_of(row), row.encoding), Exit::usage,
-        "--format: {} is not among the formats that the installed libsndfile can write; choose wav or raw", row.name);
-  check(rate_hz >= limits::kClipMinRate && rate_hz <= limits::kClipMaxRate, Exit::usage, "--rate: expected {}..{} Hz, got {}",
-        limits::kClipMinRate.value, limits::kClipMaxRate.value, rate_hz);
+        "--format: {} is not among the formats that the installed libsndfile can write; choose wav or raw",
+        row.name);
+  check(rate_hz >= limits::kClipMinRate && rate_hz <= limits::kClipMaxRate, Exit::usage,
+        "--rate: expected {}..{} Hz, got {}", limits::kClipMinRate.value, limits::kClipMaxRate.value,
+        rate_hz);
   if (format == AudioFormat::opus) check_rate(format, kOpusRates, rate_hz);
   if (format == AudioFormat::mp3) check_rate(format, kMp3Rates, rate_hz);
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------------
+// ---- writing
+// -------------------------------------------------------------------------------------------------------
 
 struct AudioWriter::State {
   std::string name;  // for messages
   const FormatRow& row;
-  int rate_hz;       // of the output
+  int rate_hz;  // of the output
   Resampler resampler;
   Sink sink;
   std::optional<SoundEncoder> encoder;
@@ -189,8 +198,9 @@ struct AudioWriter::State {
       sink.put(0, header.data(), header.size());
     }
     if (is_encoded(row))
-      encoder.emplace(container_of(row), row.encoding, rate_hz, name,
-                      [this](int64_t offset, const void* data, size_t count) { sink.put(offset, data, count); });
+      encoder.emplace(
+          container_of(row), row.encoding, rate_hz, name,
+          [this](int64_t offset, const void* data, size_t count) { sink.put(offset, data, count); });
   }
 
   void put(std::span<const float> block) {
@@ -211,8 +221,9 @@ struct AudioWriter::State {
     bytes.clear();
     for (const float x : block) append_sample(bytes, x, row.encoding);
     data_bytes += static_cast<int64_t>(bytes.size());
-    check(row.layout == Layout::bare || !sink.seekable() || data_bytes <= wav_data_limit(row.encoding), Exit::output,
-          "{}: a WAV file holds at most {} bytes of samples; use --format flac", name, wav_data_limit(row.encoding));
+    check(row.layout == Layout::bare || !sink.seekable() || data_bytes <= wav_data_limit(row.encoding),
+          Exit::output, "{}: a WAV file holds at most {} bytes of samples; use --format flac", name,
+          wav_data_limit(row.encoding));
     sink.put(sink.end, bytes.data(), bytes.size());
   }
 
@@ -230,7 +241,8 @@ struct AudioWriter::State {
   }
 };
 
-AudioWriter::AudioWriter(const std::string& path, const AudioOutput& output) : state_(std::make_unique<State>(path, output)) {}
+AudioWriter::AudioWriter(const std::string& path, const AudioOutput& output)
+    : state_(std::make_unique<State>(path, output)) {}
 AudioWriter::AudioWriter(AudioWriter&&) noexcept = default;
 AudioWriter::~AudioWriter() = default;
 
@@ -239,8 +251,8 @@ void AudioWriter::write(std::span<const float> samples) {
   check(!s.ended, Exit::internal, "{}: the audio file is finished already", s.name);
   int64_t clamped = 0;
   for (size_t i = 0; i < samples.size(); ++i) {
-    check(std::isfinite(samples[i]), Exit::internal, "{}: sample {}: expected a finite number, got {}", s.name,
-          s.samples + static_cast<int64_t>(i), samples[i]);
+    check(std::isfinite(samples[i]), Exit::internal, "{}: sample {}: expected a finite number, got {}",
+          s.name, s.samples + static_cast<int64_t>(i), samples[i]);
     clamped += std::fabs(samples[i]) > 1;
   }
   s.samples += static_cast<int64_t>(samples.size());

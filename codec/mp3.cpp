@@ -1,8 +1,9 @@
 // A frame begins with 32 bits, most significant first:
-//   11 ones   version 2 (0: 2.5, 2: 2, 3: 1)   layer 2 (1: III)   no CRC 1   bit rate 4   rate 2   padding 1   private 1
-//   channel mode 2 (3: mono)   6 others
-// Behind them: a CRC of 2 bytes if there is one, 9, 17 or 32 bytes of side information, the samples. The first frame may hold
-// no samples but "Xing" or "Info", flags u32, and with flag 1 the number of frames u32, big-endian.
+//   11 ones   version 2 (0: 2.5, 2: 2, 3: 1)   layer 2 (1: III)   no CRC 1   bit rate 4   rate 2   padding 1
+//   private 1 channel mode 2 (3: mono)   6 others
+// Behind them: a CRC of 2 bytes if there is one, 9, 17 or 32 bytes of side information, the samples. The
+// first frame may hold no samples but "Xing" or "Info", flags u32, and with flag 1 the number of frames u32,
+// big-endian.
 #include "codec/mp3.h"
 
 #include "base/error.h"
@@ -39,7 +40,8 @@ std::optional<Frame> parse_frame(std::string_view rest) {
   const uint32_t bits = big_endian(rest, 0);
   const uint32_t version = bits >> 19 & 3, kilobits = bits >> 12 & 15, rate = bits >> 10 & 3;
   const bool layer3 = (bits >> 17 & 3) == 1;
-  if (bits >> 21 != 0x7ff || version == 1 || !layer3 || kilobits == 0 || kilobits == 15 || rate == 3) return {};
+  if (bits >> 21 != 0x7ff || version == 1 || !layer3 || kilobits == 0 || kilobits == 15 || rate == 3)
+    return {};
   const bool first = version == 3, mono = (bits >> 6 & 3) == 3;
   Frame f{};
   f.bits = bits;
@@ -59,14 +61,15 @@ size_t leading_bytes(std::string_view file, const std::string& origin) {
     size_t length = 0;
     for (size_t i = 6; i < 10; ++i) length = length << 7 | (static_cast<uint8_t>(file[at + i]) & 0x7f);
     size += length;
-    check(size <= file.size() - at, Exit::bad_input, "{}: ID3 tag: expected {} bytes, got {}; the file is truncated", origin, size,
-          file.size() - at);
+    check(size <= file.size() - at, Exit::bad_input,
+          "{}: ID3 tag: expected {} bytes, got {}; the file is truncated", origin, size, file.size() - at);
     at += size;
   }
   return at == 0 ? 0 : std::min(file.find_first_not_of('\0', at), file.size());
 }
 
-// Without the tags behind: "TAG" with 125 bytes, "APETAGEX" with its size 12 bytes later in a footer of 32; zeros.
+// Without the tags behind: "TAG" with 125 bytes, "APETAGEX" with its size 12 bytes later in a footer of 32;
+// zeros.
 std::string_view without_trailing_tags(std::string_view file) {
   for (size_t before = 0; before != file.size();) {
     before = file.size();
@@ -78,7 +81,8 @@ std::string_view without_trailing_tags(std::string_view file) {
       if (static_cast<uint8_t>(footer[23]) & 0x80) size += 32;  // it has a header too
       if (size >= 32 && size <= file.size()) file.remove_suffix(size);
     }
-    while (!file.empty() && file.back() == '\0' && before - file.size() < 4096 && before != file.size()) file.remove_suffix(1);
+    while (!file.empty() && file.back() == '\0' && before - file.size() < 4096 && before != file.size())
+      file.remove_suffix(1);
   }
   return file;
 }
@@ -124,14 +128,18 @@ Walk walk_frames(std::string_view audio, size_t offset, const std::string& origi
   Walk walk;
   for (size_t at = 0; at < audio.size(); ++walk.frames) {
     const std::optional<Frame> f = parse_frame(audio.substr(at));
-    check(f.has_value(), Exit::bad_input, "{}: byte {}: expected a frame of MPEG layer III, got something else", origin, offset + at);
+    check(f.has_value(), Exit::bad_input,
+          "{}: byte {}: expected a frame of MPEG layer III, got something else", origin, offset + at);
     if (at == 0) walk.first = *f;
     check(((f->bits ^ walk.first.bits) & kConstant) == 0, Exit::bad_input,
-          "{}: byte {}: expected a frame like the first one, got another version or sample rate", origin, offset + at);
-    check(f->bytes <= audio.size() - at, Exit::bad_input, "{}: frame at byte {}: expected {} bytes, got {}; the file is truncated",
-          origin, offset + at, f->bytes, audio.size() - at);
+          "{}: byte {}: expected a frame like the first one, got another version or sample rate", origin,
+          offset + at);
+    check(f->bytes <= audio.size() - at, Exit::bad_input,
+          "{}: frame at byte {}: expected {} bytes, got {}; the file is truncated", origin, offset + at,
+          f->bytes, audio.size() - at);
     check(walk.frames * f->samples <= limits::kClipSeconds * f->rate_hz, Exit::bad_input,
-          "{}: expected at most {} seconds of audio, got more; cut the clip", origin, limits::kClipSeconds.value);
+          "{}: expected at most {} seconds of audio, got more; cut the clip", origin,
+          limits::kClipSeconds.value);
     at += f->bytes;
   }
   check(walk.frames > 0, Exit::bad_input, "{}: expected samples, got none", origin);
@@ -154,14 +162,16 @@ std::vector<std::byte> counted_mp3(std::span<const std::byte> bytes, const std::
   std::string count;
   if (tag.frames) {  // most encoders do not count the frame of the tag itself, some do
     check(*tag.frames == walk.frames - 1 || *tag.frames == walk.frames, Exit::bad_input,
-          "{}: expected {} frames, got {}; the file is truncated or damaged", origin, *tag.frames, walk.frames - 1);
+          "{}: expected {} frames, got {}; the file is truncated or damaged", origin, *tag.frames,
+          walk.frames - 1);
   } else {
     count = count_frame(walk.first, walk.frames - (tag.present ? 1 : 0));
     if (tag.present) audio.remove_prefix(walk.first.bytes);
   }
   std::vector<std::byte> out(count.size() + audio.size());
   const auto to_byte = [](char c) { return static_cast<std::byte>(c); };
-  std::transform(audio.begin(), audio.end(), std::transform(count.begin(), count.end(), out.begin(), to_byte), to_byte);
+  std::transform(audio.begin(), audio.end(), std::transform(count.begin(), count.end(), out.begin(), to_byte),
+                 to_byte);
   return out;
 }
 

@@ -1,6 +1,7 @@
 // A page, little-endian:
-//   0  "OggS"   4  version 0   5  flags: 1 continued, 2 first, 4 last   6  position i64   14  stream u32   18  number u32
-//   22  CRC-32 over the page with these four bytes 0   26  n, number of segments   27  n lengths   27 + n  their bytes
+//   0  "OggS"   4  version 0   5  flags: 1 continued, 2 first, 4 last   6  position i64   14  stream u32   18
+//   number u32 22  CRC-32 over the page with these four bytes 0   26  n, number of segments   27  n lengths
+//   27 + n  their bytes
 #include "codec/ogg.h"
 
 #include "base/error.h"
@@ -28,7 +29,8 @@ constexpr std::array<uint32_t, 256> kCrc = [] {
 
 uint32_t number(std::string_view page, size_t at) {
   uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value |= static_cast<uint32_t>(static_cast<uint8_t>(page[at + i])) << (8 * i);
+  for (size_t i = 0; i < 4; ++i)
+    value |= static_cast<uint32_t>(static_cast<uint8_t>(page[at + i])) << (8 * i);
   return value;
 }
 
@@ -59,20 +61,23 @@ void check_ogg_pages(std::span<const std::byte> bytes, const std::string& origin
   bool ended = false;
   for (size_t at = 0, pages = 0; at < file.size(); ++pages) {
     const std::string_view rest = file.substr(at);
-    check(rest.starts_with("OggS"), Exit::bad_input, "{}: byte {}: expected an Ogg page, got something else", origin, at);
+    check(rest.starts_with("OggS"), Exit::bad_input, "{}: byte {}: expected an Ogg page, got something else",
+          origin, at);
     const size_t size = page_bytes(rest);
     check(size > 0, Exit::bad_input, "{}: Ogg page at byte {}: the file is truncated", origin, at);
     const std::string_view page = rest.substr(0, size);
-    check(checksum(page) == number(page, 22), Exit::bad_input, "{}: Ogg page at byte {}: wrong checksum, the file is damaged", origin, at);
+    check(checksum(page) == number(page, 22), Exit::bad_input,
+          "{}: Ogg page at byte {}: wrong checksum, the file is damaged", origin, at);
     if (pages == 0) stream = number(page, 14);
-    check(number(page, 14) == stream && !ended, Exit::bad_input, "{}: Ogg page at byte {}: expected one audio stream, got several",
-          origin, at);
-    check(number(page, 18) == pages, Exit::bad_input, "{}: Ogg page at byte {}: expected page {}, got page {}", origin, at, pages,
-          number(page, 18));
+    check(number(page, 14) == stream && !ended, Exit::bad_input,
+          "{}: Ogg page at byte {}: expected one audio stream, got several", origin, at);
+    check(number(page, 18) == pages, Exit::bad_input,
+          "{}: Ogg page at byte {}: expected page {}, got page {}", origin, at, pages, number(page, 18));
     ended = (static_cast<uint8_t>(page[5]) & 4) != 0;
     at += size;
   }
-  check(ended, Exit::bad_input, "{}: expected a last Ogg page, got the end of the file; the file is truncated", origin);
+  check(ended, Exit::bad_input,
+        "{}: expected a last Ogg page, got the end of the file; the file is truncated", origin);
 }
 
 }  // namespace tts

@@ -1,4 +1,5 @@
-// The pages of an Ogg file. libsndfile skips pages that are damaged and stops where a file is cut, both without a word.
+// The pages of an Ogg file. libsndfile skips pages that are damaged and stops where a file is cut, both
+// without a word.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,8 @@
 
 namespace tts {
 
-// Whole pages from the first byte to the last, each with the right checksum, of one stream that begins and ends.
+// Whole pages from the first byte to the last, each with the right checksum, of one stream that begins and
+// ends.
 void check_ogg_pages(std::span<const std::byte> bytes, const std::string& origin);
 
 }  // namespace tts

@@ -11,7 +11,8 @@
 namespace tts {
 
 int64_t resampled_count(int64_t samples, int from_hz, int to_hz) {
-  // Rounded as the official package rounds: 11025 samples at 44.1 kHz are 6000.000000000001 at 24 kHz, so 6001.
+  // Rounded as the official package rounds: 11025 samples at 44.1 kHz are 6000.000000000001 at 24 kHz, so
+  // 6001.
   const double ratio = static_cast<double>(to_hz) / from_hz;
   return static_cast<int64_t>(std::ceil(static_cast<double>(samples) * ratio));
 }
@@ -23,7 +24,8 @@ struct Resampler::State {
   std::vector<float> out;
 
   State(int from, int to) : from_hz(from), to_hz(to) {
-    check(from > 0 && to > 0, Exit::internal, "resampling: expected positive rates, got {} to {} Hz", from, to);
+    check(from > 0 && to > 0, Exit::internal, "resampling: expected positive rates, got {} to {} Hz", from,
+          to);
     if (from == to) return;
     soxr_error_t error = nullptr;
     const soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
@@ -42,12 +44,14 @@ struct Resampler::State {
 
   // Appends what the library has; `samples` null says that the input has ended.
   void convert(const float* samples, size_t count) {
-    const size_t room = static_cast<size_t>(resampled_count(static_cast<int64_t>(count), from_hz, to_hz)) + 4096;
+    const size_t room =
+        static_cast<size_t>(resampled_count(static_cast<int64_t>(count), from_hz, to_hz)) + 4096;
     for (;;) {
       const size_t used = out.size();
       out.resize(used + room);
       size_t read = 0, made = 0;
-      require(soxr_process(soxr, samples, samples ? count : 0, samples ? &read : nullptr, out.data() + used, room, &made));
+      require(soxr_process(soxr, samples, samples ? count : 0, samples ? &read : nullptr, out.data() + used,
+                           room, &made));
       out.resize(used + made);
       if (samples != nullptr) {
         samples += read;
@@ -77,8 +81,11 @@ std::span<const float> Resampler::finish() {
   s.out.clear();
   if (s.soxr == nullptr) return s.out;
   if (s.taken > 0) s.convert(nullptr, 0);
-  // The filter delays its output by more than a sample, so nothing beyond the official length was given before.
-  s.out.resize(static_cast<size_t>(std::max<int64_t>(0, resampled_count(s.taken, s.from_hz, s.to_hz) - s.given)), 0.0f);
+  // The filter delays its output by more than a sample, so nothing beyond the official length was given
+  // before.
+  s.out.resize(
+      static_cast<size_t>(std::max<int64_t>(0, resampled_count(s.taken, s.from_hz, s.to_hz) - s.given)),
+      0.0f);
   s.given += static_cast<int64_t>(s.out.size());
   return s.out;
 }

@@ -1,4 +1,5 @@
-// Sample rates: the SoX resampler in its HQ quality, the filter of the official package (spec/speaker-encoder.md section 3).
+// Sample rates: the SoX resampler in its HQ quality, the filter of the official package
+// (spec/speaker-encoder.md section 3).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Both directions go through libsndfile's virtual files. Its callbacks are C: an exception of ours is kept there and thrown
-// when libsndfile has returned.
+// Both directions go through libsndfile's virtual files. Its callbacks are C: an exception of ours is kept
+// there and thrown when libsndfile has returned.
 #include "codec/sound_file.h"
 
 #include "base/error.h"
@@ -20,20 +20,30 @@ struct FormatRow {
   std::string_view name;
 };
 constexpr FormatRow kEncodings[] = {
-    {Encoding::pcm8, SF_FORMAT_PCM_S8, "8-bit PCM"},    {Encoding::pcm_u8, SF_FORMAT_PCM_U8, "8-bit PCM"},
-    {Encoding::pcm16, SF_FORMAT_PCM_16, "16-bit PCM"},  {Encoding::pcm24, SF_FORMAT_PCM_24, "24-bit PCM"},
-    {Encoding::pcm32, SF_FORMAT_PCM_32, "32-bit PCM"},  {Encoding::f32, SF_FORMAT_FLOAT, "32-bit float"},
-    {Encoding::f64, SF_FORMAT_DOUBLE, "64-bit float"},  {Encoding::ulaw, SF_FORMAT_ULAW, "u-law"},
-    {Encoding::alaw, SF_FORMAT_ALAW, "A-law"},          {Encoding::vorbis, SF_FORMAT_VORBIS, "Vorbis"},
-    {Encoding::opus, SF_FORMAT_OPUS, "Opus"},           {Encoding::layer3, SF_FORMAT_MPEG_LAYER_III, "MPEG layer III"},
+    {Encoding::pcm8, SF_FORMAT_PCM_S8, "8-bit PCM"},
+    {Encoding::pcm_u8, SF_FORMAT_PCM_U8, "8-bit PCM"},
+    {Encoding::pcm16, SF_FORMAT_PCM_16, "16-bit PCM"},
+    {Encoding::pcm24, SF_FORMAT_PCM_24, "24-bit PCM"},
+    {Encoding::pcm32, SF_FORMAT_PCM_32, "32-bit PCM"},
+    {Encoding::f32, SF_FORMAT_FLOAT, "32-bit float"},
+    {Encoding::f64, SF_FORMAT_DOUBLE, "64-bit float"},
+    {Encoding::ulaw, SF_FORMAT_ULAW, "u-law"},
+    {Encoding::alaw, SF_FORMAT_ALAW, "A-law"},
+    {Encoding::vorbis, SF_FORMAT_VORBIS, "Vorbis"},
+    {Encoding::opus, SF_FORMAT_OPUS, "Opus"},
+    {Encoding::layer3, SF_FORMAT_MPEG_LAYER_III, "MPEG layer III"},
 };
 
 int format_of(Container container) {
   switch (container) {
-    case Container::raw: return SF_FORMAT_RAW;
-    case Container::flac: return SF_FORMAT_FLAC;
-    case Container::ogg: return SF_FORMAT_OGG;
-    case Container::mpeg: return SF_FORMAT_MPEG;
+    case Container::raw:
+      return SF_FORMAT_RAW;
+    case Container::flac:
+      return SF_FORMAT_FLAC;
+    case Container::ogg:
+      return SF_FORMAT_OGG;
+    case Container::mpeg:
+      return SF_FORMAT_MPEG;
   }
   throw Error(Exit::internal, "unknown audio container");
 }
@@ -67,7 +77,8 @@ std::string_view str(Encoding encoding) {
   return "another encoding";
 }
 
-// ---- decoding ------------------------------------------------------------------------------------------------------
+// ---- decoding
+// ------------------------------------------------------------------------------------------------------
 
 struct SoundDecoder::State {
   std::span<const std::byte> bytes;
@@ -89,7 +100,8 @@ struct SoundDecoder::State {
   }
 };
 
-SoundDecoder::SoundDecoder(std::span<const std::byte> bytes, Container container, const std::string& origin, const RawLayout* raw)
+SoundDecoder::SoundDecoder(std::span<const std::byte> bytes, Container container, const std::string& origin,
+                           const RawLayout* raw)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.bytes = bytes;
@@ -106,7 +118,9 @@ SoundDecoder::SoundDecoder(std::span<const std::byte> bytes, Container container
     auto& state = *static_cast<State*>(user);
     return seek(state.at, offset, whence, state.size()) ? state.at : -1;
   };
-  io.read = [](void* to, sf_count_t count, void* user) { return static_cast<State*>(user)->read_bytes(to, count); };
+  io.read = [](void* to, sf_count_t count, void* user) {
+    return static_cast<State*>(user)->read_bytes(to, count);
+  };
   io.write = [](const void*, sf_count_t, void*) -> sf_count_t { return 0; };
   io.tell = [](void* user) -> sf_count_t { return static_cast<State*>(user)->at; };
   s.file = sf_open_virtual(&io, SFM_READ, &s.info, &s);
@@ -132,11 +146,13 @@ int64_t SoundDecoder::read(std::span<float> samples) {
   State& s = *state_;
   const auto frames = static_cast<sf_count_t>(samples.size()) / s.info.channels;
   const sf_count_t got = sf_readf_float(s.file, samples.data(), frames);
-  check(sf_error(s.file) == SF_ERR_NO_ERROR, Exit::bad_input, "{}: cannot be decoded: {}", s.origin, sf_strerror(s.file));
+  check(sf_error(s.file) == SF_ERR_NO_ERROR, Exit::bad_input, "{}: cannot be decoded: {}", s.origin,
+        sf_strerror(s.file));
   return got;
 }
 
-// ---- encoding ------------------------------------------------------------------------------------------------------
+// ---- encoding
+// ------------------------------------------------------------------------------------------------------
 
 struct SoundEncoder::State {
   ByteSink sink;
@@ -178,7 +194,8 @@ bool SoundEncoder::available(Container container, Encoding encoding) {
   return sf_format_check(&info) != 0;
 }
 
-SoundEncoder::SoundEncoder(Container container, Encoding encoding, int rate_hz, const std::string& origin, ByteSink sink)
+SoundEncoder::SoundEncoder(Container container, Encoding encoding, int rate_hz, const std::string& origin,
+                           ByteSink sink)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.sink = std::move(sink);
@@ -194,7 +211,9 @@ SoundEncoder::SoundEncoder(Container container, Encoding encoding, int rate_hz, 
     return seek(state.at, offset, whence, state.size) ? state.at : -1;
   };
   io.read = [](void*, sf_count_t, void*) -> sf_count_t { return 0; };
-  io.write = [](const void* from, sf_count_t count, void* user) { return static_cast<State*>(user)->write_bytes(from, count); };
+  io.write = [](const void* from, sf_count_t count, void* user) {
+    return static_cast<State*>(user)->write_bytes(from, count);
+  };
   io.tell = [](void* user) -> sf_count_t { return static_cast<State*>(user)->at; };
   s.file = sf_open_virtual(&io, SFM_WRITE, &info, &s);
   s.require(s.file != nullptr, sf_strerror(nullptr));

@@ -1,5 +1,5 @@
-// libsndfile behind our own words: bytes in, samples out, and samples in, bytes out. No policy: the callers decide what is
-// accepted. Its header stays in sound_file.cpp.
+// libsndfile behind our own words: bytes in, samples out, and samples in, bytes out. No policy: the callers
+// decide what is accepted. Its header stays in sound_file.cpp.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,21 @@
 namespace tts {
 
 enum class Container : uint8_t { raw, flac, ogg, mpeg };
-enum class Encoding : uint8_t { pcm8, pcm_u8, pcm16, pcm24, pcm32, f32, f64, ulaw, alaw, vorbis, opus, layer3, other };
+enum class Encoding : uint8_t {
+  pcm8,
+  pcm_u8,
+  pcm16,
+  pcm24,
+  pcm32,
+  f32,
+  f64,
+  ulaw,
+  alaw,
+  vorbis,
+  opus,
+  layer3,
+  other
+};
 std::string_view str(Encoding encoding);  // "16-bit PCM", "Vorbis", ...
 
 // What headerless bytes are; the other containers say it themselves.
@@ -26,7 +40,8 @@ struct RawLayout {
 class SoundDecoder {
  public:
   // `bytes` stay where they are until the decoder is gone. Exit::bad_input when they cannot be opened.
-  SoundDecoder(std::span<const std::byte> bytes, Container container, const std::string& origin, const RawLayout* raw = nullptr);
+  SoundDecoder(std::span<const std::byte> bytes, Container container, const std::string& origin,
+               const RawLayout* raw = nullptr);
   SoundDecoder(SoundDecoder&&) noexcept;
   ~SoundDecoder();
 
@@ -34,7 +49,7 @@ class SoundDecoder {
   Encoding encoding() const;
   int channels() const;
   int rate_hz() const;
-  int64_t declared_frames() const;      // negative: the file does not say
+  int64_t declared_frames() const;  // negative: the file does not say
   // Interleaved; the number of frames, 0 at the end.
   int64_t read(std::span<float> samples);
 

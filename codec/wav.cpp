@@ -22,8 +22,9 @@ struct EncodingRow {
   Encoding encoding;
 };
 constexpr EncodingRow kEncodings[] = {
-    {kPcm, 8, Encoding::pcm_u8}, {kPcm, 16, Encoding::pcm16},  {kPcm, 24, Encoding::pcm24},  {kPcm, 32, Encoding::pcm32},
-    {kFloat, 32, Encoding::f32}, {kFloat, 64, Encoding::f64},  {kAlaw, 8, Encoding::alaw},   {kUlaw, 8, Encoding::ulaw},
+    {kPcm, 8, Encoding::pcm_u8}, {kPcm, 16, Encoding::pcm16}, {kPcm, 24, Encoding::pcm24},
+    {kPcm, 32, Encoding::pcm32}, {kFloat, 32, Encoding::f32}, {kFloat, 64, Encoding::f64},
+    {kAlaw, 8, Encoding::alaw},  {kUlaw, 8, Encoding::ulaw},
 };
 
 struct Chunk {
@@ -42,7 +43,9 @@ struct Reader {
   T number(int64_t at) const {
     T value = 0;
     for (size_t i = 0; i < sizeof(T); ++i)
-      value = static_cast<T>(value | static_cast<T>(static_cast<T>(static_cast<uint8_t>(bytes[static_cast<size_t>(at) + i])) << (8 * i)));
+      value = static_cast<T>(
+          value | static_cast<T>(static_cast<T>(static_cast<uint8_t>(bytes[static_cast<size_t>(at) + i]))
+                                 << (8 * i)));
     return value;
   }
   std::optional<Chunk> chunk(int64_t at) const {
@@ -51,10 +54,12 @@ struct Reader {
   }
   static int64_t end(const Chunk& c) { return c.begin + c.size + (c.size & 1); }
 
-  // Does the rest of the file consist of whole chunks? Then a "data" chunk of size 0 before it is empty, not streamed.
+  // Does the rest of the file consist of whole chunks? Then a "data" chunk of size 0 before it is empty, not
+  // streamed.
   bool chunks_to_the_end(int64_t at) const {
     while (const std::optional<Chunk> c = chunk(at)) {
-      if (std::any_of(c->name.begin(), c->name.end(), [](char ch) { return ch < ' ' || ch > '~'; })) return false;
+      if (std::any_of(c->name.begin(), c->name.end(), [](char ch) { return ch < ' ' || ch > '~'; }))
+        return false;
       at = end(*c);
     }
     return at == size();
@@ -63,30 +68,36 @@ struct Reader {
 
 RawLayout parse_format(const Reader& file, const Chunk& chunk, int& bytes_per_frame) {
   const std::string& origin = file.origin;
-  check(chunk.size >= 16, Exit::bad_input, "{}: fmt chunk: expected at least 16 bytes, got {}", origin, chunk.size);
+  check(chunk.size >= 16, Exit::bad_input, "{}: fmt chunk: expected at least 16 bytes, got {}", origin,
+        chunk.size);
   int tag = file.number<uint16_t>(chunk.begin);
   const int channels = file.number<uint16_t>(chunk.begin + 2);
   const int64_t rate = file.number<uint32_t>(chunk.begin + 4);
   const int frame = file.number<uint16_t>(chunk.begin + 12);
   const int bits = file.number<uint16_t>(chunk.begin + 14);
   if (tag == kExtensible) {
-    check(chunk.size >= 40, Exit::bad_input, "{}: fmt chunk: expected at least 40 bytes, got {}", origin, chunk.size);
+    check(chunk.size >= 40, Exit::bad_input, "{}: fmt chunk: expected at least 40 bytes, got {}", origin,
+          chunk.size);
     const int used = file.number<uint16_t>(chunk.begin + 18);
-    check(used >= 1 && used <= bits, Exit::bad_input, "{}: valid bits per sample: expected 1..{}, got {}", origin, bits, used);
+    check(used >= 1 && used <= bits, Exit::bad_input, "{}: valid bits per sample: expected 1..{}, got {}",
+          origin, bits, used);
     tag = file.number<uint16_t>(chunk.begin + 24);
     check(file.bytes.substr(static_cast<size_t>(chunk.begin + 26), 14) == kSubformat, Exit::bad_input,
           "{}: audio encoding: unknown identifier; expected PCM, float, A-law or u-law", origin);
   }
-  check(channels >= 1 && channels <= limits::kClipChannels, Exit::bad_input, "{}: channels: expected 1..{}, got {}", origin,
-        limits::kClipChannels.value, channels);
+  check(channels >= 1 && channels <= limits::kClipChannels, Exit::bad_input,
+        "{}: channels: expected 1..{}, got {}", origin, limits::kClipChannels.value, channels);
   check(rate >= limits::kClipMinRate && rate <= limits::kClipMaxRate, Exit::bad_input,
-        "{}: sample rate: expected {}..{} Hz, got {}", origin, limits::kClipMinRate.value, limits::kClipMaxRate.value, rate);
+        "{}: sample rate: expected {}..{} Hz, got {}", origin, limits::kClipMinRate.value,
+        limits::kClipMaxRate.value, rate);
   const auto* row = std::find_if(std::begin(kEncodings), std::end(kEncodings),
                                  [&](const EncodingRow& r) { return r.tag == tag && r.bits == bits; });
   check(row != std::end(kEncodings), Exit::bad_input,
-        "{}: audio encoding: expected PCM of 8, 16, 24 or 32 bits, float of 32 or 64, A-law or u-law of 8, got tag {} with {} bits",
+        "{}: audio encoding: expected PCM of 8, 16, 24 or 32 bits, float of 32 or 64, A-law or u-law of 8, "
+        "got tag {} with {} bits",
         origin, tag, bits);
-  check(frame == channels * bits / 8, Exit::bad_input, "{}: bytes per frame: expected {}, got {}", origin, channels * bits / 8, frame);
+  check(frame == channels * bits / 8, Exit::bad_input, "{}: bytes per frame: expected {}, got {}", origin,
+        channels * bits / 8, frame);
   bytes_per_frame = frame;
   return {row->encoding, channels, static_cast<int>(rate)};
 }
@@ -108,14 +119,15 @@ std::optional<uint64_t> check_riff(const Reader& file) {
   std::optional<uint64_t> data;
   if (file.bytes.starts_with("RF64")) {
     const std::optional<Chunk> sizes = file.chunk(12);
-    check(sizes && sizes->name == "ds64" && sizes->size >= 24 && Reader::end(*sizes) <= file.size(), Exit::bad_input,
-          "{}: RF64: expected a whole ds64 chunk at the beginning", file.origin);
+    check(sizes && sizes->name == "ds64" && sizes->size >= 24 && Reader::end(*sizes) <= file.size(),
+          Exit::bad_input, "{}: RF64: expected a whole ds64 chunk at the beginning", file.origin);
     riff = file.number<uint64_t>(sizes->begin);
     data = file.number<uint64_t>(sizes->begin + 8);
   }
   const bool streamed = riff == 0 || riff == kStreamed;
   check(streamed || riff <= static_cast<uint64_t>(file.size() - 8), Exit::bad_input,
-        "{}: expected {} bytes after the first 8, got {}; the file is truncated", file.origin, riff, file.size() - 8);
+        "{}: expected {} bytes after the first 8, got {}; the file is truncated", file.origin, riff,
+        file.size() - 8);
   return data;
 }
 
@@ -148,15 +160,18 @@ WavFile parse_wav(std::span<const std::byte> bytes, const std::string& origin) {
     check(c.has_value(), Exit::bad_input, "{}: expected a {} chunk, got the end of the file", origin,
           wav.bytes_per_frame == 0 ? "fmt" : "data");
     if (c->name == "data") {
-      check(wav.bytes_per_frame != 0, Exit::bad_input, "{}: expected a fmt chunk before the data chunk", origin);
+      check(wav.bytes_per_frame != 0, Exit::bad_input, "{}: expected a fmt chunk before the data chunk",
+            origin);
       const int64_t size = data_bytes(file, *c, long_size);
       check(size % wav.bytes_per_frame == 0, Exit::bad_input,
-            "{}: data chunk: expected a multiple of {} bytes, got {}; the last sample is cut", origin, wav.bytes_per_frame, size);
+            "{}: data chunk: expected a multiple of {} bytes, got {}; the last sample is cut", origin,
+            wav.bytes_per_frame, size);
       wav.data = bytes.subspan(static_cast<size_t>(c->begin), static_cast<size_t>(size));
       return wav;
     }
-    check(c->begin + c->size <= file.size(), Exit::bad_input, "{}: {} chunk: expected {} bytes, got {}; the file is truncated",
-          origin, printable(c->name), c->size, file.size() - c->begin);
+    check(c->begin + c->size <= file.size(), Exit::bad_input,
+          "{}: {} chunk: expected {} bytes, got {}; the file is truncated", origin, printable(c->name),
+          c->size, file.size() - c->begin);
     if (c->name == "fmt ") {
       check(wav.bytes_per_frame == 0, Exit::bad_input, "{}: expected one fmt chunk, got two", origin);
       wav.layout = parse_format(file, *c, wav.bytes_per_frame);

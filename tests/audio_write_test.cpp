@@ -25,9 +25,11 @@ namespace {
 constexpr AudioFormat kAll[] = {AudioFormat::wav, AudioFormat::wav24, AudioFormat::wavf32, AudioFormat::flac,
                                 AudioFormat::ogg, AudioFormat::opus,  AudioFormat::mp3,    AudioFormat::raw};
 
-void write_all(const std::string& path, const AudioOutput& output, std::span<const float> samples, size_t piece = 1'920) {
+void write_all(const std::string& path, const AudioOutput& output, std::span<const float> samples,
+               size_t piece = 1'920) {
   AudioWriter out(path, output);
-  for (size_t at = 0; at < samples.size(); at += piece) out.write(samples.subspan(at, std::min(piece, samples.size() - at)));
+  for (size_t at = 0; at < samples.size(); at += piece)
+    out.write(samples.subspan(at, std::min(piece, samples.size() - at)));
   out.finish();
 }
 
@@ -49,7 +51,8 @@ int in_child(const std::function<void()>& work) {
 std::string read_all(int fd) {
   std::string out;
   char block[4'096];
-  for (ssize_t got = 0; (got = read(fd, block, sizeof block)) > 0;) out.append(block, static_cast<size_t>(got));
+  for (ssize_t got = 0; (got = read(fd, block, sizeof block)) > 0;)
+    out.append(block, static_cast<size_t>(got));
   close(fd);
   return out;
 }
@@ -88,11 +91,13 @@ double snr_db(std::span<const float> got, std::span<const float> want) {
 
 TEST_CASE("wav: 44 bytes of header, 16 bits rounded to nearest") {
   Folder folder;
-  const std::vector<float> x = {0, 1, -1, 1.5f, -7, 0.5f, 1.4f / 32'767, 1.6f / 32'767, -1.6f / 32'767, 2.5f / 32'767};
+  const std::vector<float> x = {
+      0, 1, -1, 1.5f, -7, 0.5f, 1.4f / 32'767, 1.6f / 32'767, -1.6f / 32'767, 2.5f / 32'767};
   write_all(folder.path("a.wav"), {}, x);
   const std::string bytes = file_text(folder.path("a.wav"));
-  CHECK(bytes.substr(0, 44) == "RIFF" + number(56, 4) + "WAVEfmt " + number(16, 4) + number(1, 2) + number(1, 2) + number(24'000, 4) +
-                                   number(48'000, 4) + number(2, 2) + number(16, 2) + "data" + number(20, 4));
+  CHECK(bytes.substr(0, 44) == "RIFF" + number(56, 4) + "WAVEfmt " + number(16, 4) + number(1, 2) +
+                                   number(1, 2) + number(24'000, 4) + number(48'000, 4) + number(2, 2) +
+                                   number(16, 2) + "data" + number(20, 4));
   REQUIRE(bytes.size() == 64);
   const int want[] = {0, 32'767, -32'767, 32'767, -32'767, 16'384, 1, 2, -2};
   for (size_t i = 0; i < std::size(want); ++i) CHECK(sample_16(bytes, 44 + 2 * i) == want[i]);
@@ -117,11 +122,13 @@ TEST_CASE("wav24 and wavf32 keep what they can") {
   CHECK(file_text(folder.path("f.wav")).size() == 58 + 4 * x.size());
   CHECK(read_audio(folder.path("f.wav")).samples == x);
   write_all(folder.path("24.wav"), {.format = AudioFormat::wav24}, x);
-  CHECK(file_text(folder.path("24.wav")).size() == 44 + 3 * x.size() + 1);  // an odd number of bytes is padded
+  CHECK(file_text(folder.path("24.wav")).size() ==
+        44 + 3 * x.size() + 1);  // an odd number of bytes is padded
   const std::vector<float> got = read_audio(folder.path("24.wav")).samples;
   REQUIRE(got.size() == x.size());
   // Half a step of rounding, and full scale is 2^23 - 1 when writing and 2^23 when reading.
-  for (size_t i = 0; i < x.size(); ++i) CHECK(std::fabs(static_cast<double>(got[i]) - x[i]) <= 0x1p-24 + 0x1p-23);
+  for (size_t i = 0; i < x.size(); ++i)
+    CHECK(std::fabs(static_cast<double>(got[i]) - x[i]) <= 0x1p-24 + 0x1p-23);
 }
 
 TEST_CASE("every format is read back") {
@@ -137,8 +144,10 @@ TEST_CASE("every format is read back") {
     CHECK(clip.channels == 1);
     const size_t tail = format == AudioFormat::opus ? 600 : 0;  // 25 ms of silence behind the speech
     REQUIRE(clip.samples.size() == x.size() + tail);
-    const bool lossy = format == AudioFormat::ogg || format == AudioFormat::opus || format == AudioFormat::mp3;
-    // 16 bits and a full scale of 32767: 83 dB for this tone. Lossy: recognisably the same, and in the same place.
+    const bool lossy =
+        format == AudioFormat::ogg || format == AudioFormat::opus || format == AudioFormat::mp3;
+    // 16 bits and a full scale of 32767: 83 dB for this tone. Lossy: recognisably the same, and in the same
+    // place.
     const double snr = snr_db(clip.samples, x);
     std::printf("%s: %.1f dB\n", std::string(str(format)).c_str(), snr);
     CHECK(snr >= (lossy ? 20 : 80));
@@ -160,7 +169,8 @@ TEST_CASE("speech that ends abruptly does not click in Opus") {
 TEST_CASE("pieces do not change the file") {
   Folder folder;
   const std::vector<float> x = tone(20'001);
-  for (const AudioFormat format : {AudioFormat::wav, AudioFormat::wav24, AudioFormat::flac, AudioFormat::mp3, AudioFormat::raw}) {
+  for (const AudioFormat format :
+       {AudioFormat::wav, AudioFormat::wav24, AudioFormat::flac, AudioFormat::mp3, AudioFormat::raw}) {
     INFO(str(format));
     for (const int rate : {24'000, 48'000}) {
       write_all(folder.path("a"), {.format = format, .output_rate_hz = rate}, x, x.size());
@@ -203,20 +213,24 @@ TEST_CASE("format by name and extension") {
   for (const std::string path : {"a", "a.txt", "a.", "a.wav/b", ".", ""}) {
     const Complaint c = complaint([&] { choose_audio_format(path, ""); });
     CHECK(c.exit == 2);
-    CHECK(c.message == path + ": unknown extension of an audio file; choose with --format one of wav, wav24, wavf32, flac, ogg, opus, "
-                              "mp3, raw");
+    CHECK(c.message == path +
+                           ": unknown extension of an audio file; choose with --format one of wav, wav24, "
+                           "wavf32, flac, ogg, opus, "
+                           "mp3, raw");
   }
   CHECK(complaint([] { choose_audio_format("a.wav", "WAV"); }).message ==
         "--format: expected one of wav, wav24, wavf32, flac, ogg, opus, mp3, raw, got WAV");
   CHECK(complaint([] { check_audio_output(AudioFormat::opus, 44'100); }).message ==
         "--rate: opus expects one of 8000, 12000, 16000, 24000, 48000 Hz, got 44100");
   CHECK(complaint([] { check_audio_output(AudioFormat::mp3, 96'000); }).exit == 2);
-  CHECK(complaint([] { check_audio_output(AudioFormat::wav, 7'999); }).message == "--rate: expected 8000..192000 Hz, got 7999");
+  CHECK(complaint([] { check_audio_output(AudioFormat::wav, 7'999); }).message ==
+        "--rate: expected 8000..192000 Hz, got 7999");
 }
 
 TEST_CASE("a sample that is not finite is never written") {
   Folder folder;
-  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
     write_file(folder.path("a.wav"), "before");
     const Complaint c = complaint([&] {
       AudioWriter out(folder.path("a.wav"), {});
@@ -255,8 +269,12 @@ TEST_CASE("an unfinished file leaves nothing, a partial one has its own name") {
     }
     CHECK(file_text(folder.path("a.out")) == "before");
     CHECK(folder.names() == std::vector<std::string>{"a.out", "a.partial.out"});
-    if (format != AudioFormat::raw) CHECK(read_audio(folder.path("a.partial.out")).samples.size() >= x.size());
-    CHECK(complaint([&] { AudioWriter out(folder.path("a.out"), {.format = format, .existing = FileWriter::Existing::refuse}); }).exit == 5);
+    if (format != AudioFormat::raw)
+      CHECK(read_audio(folder.path("a.partial.out")).samples.size() >= x.size());
+    CHECK(complaint([&] {
+            AudioWriter out(folder.path("a.out"),
+                            {.format = format, .existing = FileWriter::Existing::refuse});
+          }).exit == 5);
     unlink(folder.path("a.partial.out").c_str());
   }
 }
@@ -307,7 +325,8 @@ TEST_CASE("standard output: a stream whose length nobody knows yet") {
     write_all(folder.path("a"), {.format = format}, x);
     if (format == AudioFormat::raw) {
       CHECK(got == file_text(folder.path("a")));
-    } else if (format != AudioFormat::mp3) {  // there the length of the encoder's delay stands in the first frame
+    } else if (format !=
+               AudioFormat::mp3) {  // there the length of the encoder's delay stands in the first frame
       CHECK(parse_audio(as_bytes(got), "stream").samples == read_audio(folder.path("a")).samples);
     } else {
       CHECK(parse_audio(as_bytes(got), "stream").samples.size() > x.size());

@@ -1,7 +1,8 @@
-// Resampling to 24 kHz against the official resampler's recorded output, at every rate that clips usually have.
+// Resampling to 24 kHz against the official resampler's recorded output, at every rate that clips usually
+// have.
+#include "codec/resample.h"
 #include "audio_clips.h"
 #include "catch.h"
-#include "codec/resample.h"
 
 #include <cstdio>
 
@@ -35,11 +36,19 @@ TEST_CASE("recorded resampling of 8 and 22.05 kHz") {
   compare(22'050, recorded(file, "resample.22050.in"), recorded(file, "resample.22050.out"));
 }
 
-TEST_CASE("length where the product is just above an integer") { CHECK(resampled_count(11'025, 44'100, 24'000) == 6'001); }
+TEST_CASE("length where the product is just above an integer") {
+  CHECK(resampled_count(11'025, 44'100, 24'000) == 6'001);
+}
 
 TEST_CASE("length is rounded up, for every length and pair of rates") {
-  for (const auto& [from, to] : {std::pair{8'000, 24'000}, {22'050, 24'000}, {44'100, 24'000}, {48'000, 24'000}, {24'000, 44'100},
-                                {24'000, 8'000}, {192'000, 24'000}, {24'000, 24'000}}) {
+  for (const auto& [from, to] : {std::pair{8'000, 24'000},
+                                 {22'050, 24'000},
+                                 {44'100, 24'000},
+                                 {48'000, 24'000},
+                                 {24'000, 44'100},
+                                 {24'000, 8'000},
+                                 {192'000, 24'000},
+                                 {24'000, 24'000}}) {
     for (const int64_t n : {0, 1, 2, 3, 7, 100, 1'279, 4'096, 4'097, 11'025}) {
       const std::vector<float> in(static_cast<size_t>(n), 0.25f);
       const int64_t exact = (n * to + from - 1) / from;
@@ -53,7 +62,8 @@ TEST_CASE("length is rounded up, for every length and pair of rates") {
 
 TEST_CASE("pieces of any size give the same samples") {
   const std::vector<float> in = tone(30'011);
-  for (const auto& [from, to] : {std::pair{24'000, 44'100}, {24'000, 16'000}, {44'100, 24'000}, {24'000, 48'000}}) {
+  for (const auto& [from, to] :
+       {std::pair{24'000, 44'100}, {24'000, 16'000}, {44'100, 24'000}, {24'000, 48'000}}) {
     const std::vector<float> want = resample(in, from, to);
     for (const size_t piece : {1u, 17u, 1'920u, 8'000u}) {
       Resampler resampler(from, to);
