@@ -25,8 +25,8 @@ int checked_groups(int64_t frames, int64_t groups, const std::string& origin) {
   return static_cast<int>(groups);
 }
 
-std::string print_tensors(const Codes& codes) {
-  const size_t bytes = codes.values.size() * sizeof(int32_t);
+std::string print_tensors(const CodesFile& codes) {
+  const size_t bytes = codes.codes.size() * sizeof(int32_t);
   JsonWriter json;
   json.begin_object().key("codes").begin_object().field("dtype", str(DType::i32));
   json.key("shape").begin_array().value(codes.frames()).value(codes.groups).end_array();
@@ -37,17 +37,17 @@ std::string print_tensors(const Codes& codes) {
   std::string out(sizeof header_bytes, '\0');
   std::memcpy(out.data(), &header_bytes, sizeof header_bytes);
   out += header;
-  out.append(reinterpret_cast<const char*>(codes.values.data()), bytes);
+  out.append(reinterpret_cast<const char*>(codes.codes.data()), bytes);
   return out;
 }
 
 // One frame per line.
-std::string print_json(const Codes& codes) {
+std::string print_json(const CodesFile& codes) {
   std::string out = format("{\"groups\": {}, \"frames\": [", codes.groups);
-  for (size_t i = 0; i < codes.values.size(); ++i) {
+  for (size_t i = 0; i < codes.codes.size(); ++i) {
     const size_t group = i % static_cast<size_t>(codes.groups);
     out += group != 0 ? ", " : i == 0 ? "\n[" : "],\n[";
-    out += std::to_string(codes.values[i]);
+    out += std::to_string(codes.codes[i]);
   }
   return out + "]\n]}\n";
 }
@@ -61,24 +61,24 @@ CodesForm codes_form(std::string_view path) {
   return CodesForm::tensors;
 }
 
-Codes parse_codes_json(std::string_view bytes, const std::string& origin) {
+CodesFile parse_codes_json(std::string_view bytes, const std::string& origin) {
   const Json json = Json::parse(bytes, origin);
   json.allow_only({"groups", "frames"});
   const std::vector<Json>& frames = json.at("frames").items();
-  Codes codes;
+  CodesFile codes;
   codes.groups = checked_groups(static_cast<int64_t>(frames.size()),
                                 json.at("groups").integer(1, limits::kCodeGroups), origin);
-  codes.values.reserve(frames.size() * static_cast<size_t>(codes.groups));
+  codes.codes.reserve(frames.size() * static_cast<size_t>(codes.groups));
   for (const Json& frame : frames) {
     const std::vector<Json>& row = frame.items();
     check(row.size() == static_cast<size_t>(codes.groups), Exit::bad_input, "{}: expected {} codes, got {}",
           frame.where(), codes.groups, row.size());
-    for (const Json& code : row) codes.values.push_back(static_cast<int32_t>(code.integer(0, kLargestCode)));
+    for (const Json& code : row) codes.codes.push_back(static_cast<int32_t>(code.integer(0, kLargestCode)));
   }
   return codes;
 }
 
-Codes parse_codes_tensors(std::span<const std::byte> bytes, const std::string& origin) {
+CodesFile parse_codes_tensors(std::span<const std::byte> bytes, const std::string& origin) {
   const std::vector<StoredTensor> tensors = parse_safetensors(bytes, origin);
   check(tensors.size() == 1 && tensors[0].name == "codes", Exit::bad_input,
         "{}: expected one tensor \"codes\", got {}", origin,
@@ -87,43 +87,43 @@ Codes parse_codes_tensors(std::span<const std::byte> bytes, const std::string& o
   const Tensor& tensor = tensors[0].tensor;
   check(tensor.dtype == DType::i32 && tensor.shape.rank == 2, Exit::bad_input,
         "{}: codes: expected I32[frames,groups], got {}", origin, str(tensor));
-  Codes codes;
+  CodesFile codes;
   codes.groups = checked_groups(tensor.rows(), tensor.columns(), origin);
-  codes.values.resize(static_cast<size_t>(tensor.rows() * tensor.columns()));
-  std::memcpy(codes.values.data(), tensor.data, codes.values.size() * sizeof(int32_t));
-  for (size_t i = 0; i < codes.values.size(); ++i) {
+  codes.codes.resize(static_cast<size_t>(tensor.rows() * tensor.columns()));
+  std::memcpy(codes.codes.data(), tensor.data, codes.codes.size() * sizeof(int32_t));
+  for (size_t i = 0; i < codes.codes.size(); ++i) {
     const auto group = static_cast<int>(i % static_cast<size_t>(codes.groups));
-    check(codes.values[i] >= 0 && codes.values[i] <= kLargestCode, Exit::bad_input,
+    check(codes.codes[i] >= 0 && codes.codes[i] <= kLargestCode, Exit::bad_input,
           "{}: codes[{}][{}]: expected 0..{}, got {}", origin, i / static_cast<size_t>(codes.groups), group,
-          kLargestCode, codes.values[i]);
+          kLargestCode, codes.codes[i]);
   }
   return codes;
 }
 
-std::string print_codes(const Codes& codes, CodesForm form) {
+std::string print_codes(const CodesFile& codes, CodesForm form) {
   return form == CodesForm::json ? print_json(codes) : print_tensors(codes);
 }
 
-Codes load_codes(const std::string& path) {
+CodesFile load_codes(const std::string& path) {
   if (codes_form(path) == CodesForm::json) return parse_codes_json(read_text(path, limits::kJsonBytes), path);
   const MappedFile file(path);
-  Codes codes = parse_codes_tensors(file.bytes(), path);
+  CodesFile codes = parse_codes_tensors(file.bytes(), path);
   file.check_intact();
   return codes;
 }
 
-void save_codes(const std::string& path, const Codes& codes) {
+void save_codes(const std::string& path, const CodesFile& codes) {
   write_file(path, print_codes(codes, codes_form(path)));
 }
 
-void check_codes(const Codes& codes, int groups, int codebook_size, const std::string& origin) {
+void check_codes(const CodesFile& codes, int groups, int codebook_size, const std::string& origin) {
   check(codes.groups == groups, Exit::bad_input, "{}: groups: expected {} as the checkpoint has, got {}",
         origin, groups, codes.groups);
-  for (size_t i = 0; i < codes.values.size(); ++i)
-    check(codes.values[i] >= 0 && codes.values[i] < codebook_size, Exit::bad_input,
+  for (size_t i = 0; i < codes.codes.size(); ++i)
+    check(codes.codes[i] >= 0 && codes.codes[i] < codebook_size, Exit::bad_input,
           "{}: codes[{}][{}]: expected 0..{} as the checkpoint has, got {}", origin,
           i / static_cast<size_t>(groups), i % static_cast<size_t>(groups), codebook_size - 1,
-          codes.values[i]);
+          codes.codes[i]);
 }
 
 }  // namespace tts

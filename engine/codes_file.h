@@ -14,10 +14,10 @@
 
 namespace tts {
 
-struct Codes {
+struct CodesFile {
   int groups = 0;
-  std::vector<int32_t> values;  // [frames][groups]
-  int frames() const { return groups == 0 ? 0 : static_cast<int>(values.size()) / groups; }
+  std::vector<int32_t> codes;  // [frames][groups]
+  int frames() const { return groups == 0 ? 0 : static_cast<int>(codes.size()) / groups; }
 };
 
 enum class CodesForm : uint8_t { json, tensors };
@@ -25,13 +25,13 @@ CodesForm codes_form(std::string_view path);  // Exit::usage unless it ends in .
 
 // Strict, Exit::bad_input: at least one frame, at most limits::kFrames, codes from 0. What the codec can
 // decode is checked with check_codes, against the checkpoint.
-Codes load_codes(const std::string& path);
-void save_codes(const std::string& path, const Codes& codes);  // Exit::output
-void check_codes(const Codes& codes, int groups, int codebook_size, const std::string& origin);
+CodesFile load_codes(const std::string& path);
+void save_codes(const std::string& path, const CodesFile& codes);  // Exit::output
+void check_codes(const CodesFile& codes, int groups, int codebook_size, const std::string& origin);
 
 // Bytes instead of files.
-Codes parse_codes_json(std::string_view bytes, const std::string& origin);
-Codes parse_codes_tensors(std::span<const std::byte> bytes, const std::string& origin);
-std::string print_codes(const Codes& codes, CodesForm form);
+CodesFile parse_codes_json(std::string_view bytes, const std::string& origin);
+CodesFile parse_codes_tensors(std::span<const std::byte> bytes, const std::string& origin);
+std::string print_codes(const CodesFile& codes, CodesForm form);
 
 }  // namespace tts

@@ -22,9 +22,9 @@ std::string one_tensor(const std::string& dtype, const std::string& shape, size_
                       std::string(bytes, '\0'));
 }
 
-Codes some_codes() {
-  Codes codes{.groups = 16, .values = {}};
-  for (int32_t i = 0; i < 16 * 5; ++i) codes.values.push_back(i * 37 % 2'048);
+CodesFile some_codes() {
+  CodesFile codes{.groups = 16, .codes = {}};
+  for (int32_t i = 0; i < 16 * 5; ++i) codes.codes.push_back(i * 37 % 2'048);
   return codes;
 }
 
@@ -32,15 +32,15 @@ Codes some_codes() {
 
 TEST_CASE("codes are read as they were written") {
   Folder folder;
-  const Codes codes = some_codes();
+  const CodesFile codes = some_codes();
   for (const std::string name : {"a.json", "a.safetensors"}) {
     save_codes(folder.path(name), codes);
-    const Codes got = load_codes(folder.path(name));
+    const CodesFile got = load_codes(folder.path(name));
     CHECK(got.groups == 16);
     CHECK(got.frames() == 5);
-    CHECK(got.values == codes.values);
+    CHECK(got.codes == codes.codes);
   }
-  CHECK(print_codes({.groups = 2, .values = {1, 2, 3, 4}}, CodesForm::json) ==
+  CHECK(print_codes({.groups = 2, .codes = {1, 2, 3, 4}}, CodesForm::json) ==
         "{\"groups\": 2, \"frames\": [\n[1, 2],\n[3, 4]\n]}\n");
   const std::string tensors = file_text(folder.path("a.safetensors"));
   uint64_t header = 0;
@@ -122,7 +122,7 @@ TEST_CASE("malformed tensor codes are refused") {
 }
 
 TEST_CASE("codes of another checkpoint are refused") {
-  const Codes codes = some_codes();
+  const CodesFile codes = some_codes();
   CHECK(complaint([&] { check_codes(codes, 16, 2'048, "c"); }).exit == 0);
   CHECK(complaint([&] { check_codes(codes, 8, 2'048, "c"); }).message ==
         "c: groups: expected 8 as the checkpoint has, got 16");

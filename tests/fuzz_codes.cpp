@@ -9,10 +9,10 @@ TTS_FUZZ(codes) {
     return json ? parse_codes_json(text, "fuzz")
                 : parse_codes_tensors(std::as_bytes(std::span(text.data(), text.size())), "fuzz");
   };
-  Codes codes;
+  CodesFile codes;
   if (!fuzz::accepts([&] { codes = parse(bytes); })) return;
-  fuzz::require(codes.groups > 0 && codes.values.size() % static_cast<size_t>(codes.groups) == 0,
+  fuzz::require(codes.groups > 0 && codes.codes.size() % static_cast<size_t>(codes.groups) == 0,
                 "whole frames");
-  const Codes again = parse(print_codes(codes, json ? CodesForm::json : CodesForm::tensors));
-  fuzz::require(again.groups == codes.groups && again.values == codes.values, "parse(print(x)) is x");
+  const CodesFile again = parse(print_codes(codes, json ? CodesForm::json : CodesForm::tensors));
+  fuzz::require(again.groups == codes.groups && again.codes == codes.codes, "parse(print(x)) is x");
 }
