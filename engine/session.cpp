@@ -135,10 +135,7 @@ class SampleFlow {
   // The reference part of an in-context prompt: its samples are dropped, its state stays (spec/codec-streaming.md section 4).
   void prime(int reference_frames) {
     w_.decoder.reset();
-    for (int at = 0; at < reference_frames; at += kCodecCallFrames) {
-      const int n = std::min(kCodecCallFrames, reference_frames - at);
-      w_.decoder.decode(w_.samples, w_.m.reference_codes + int64_t{at} * w_.model.config.talker.groups, n);
-    }
+    w_.decoder.prime(nullptr, w_.m.reference_codes, reference_frames);
   }
 
   // Frames [taken, done) that make a full chunk, or all of them at the end. True: the guard tripped.
@@ -223,23 +220,9 @@ class SampleFlow {
 
 template <class D>
 std::vector<float> decode_codes(Workspace<D>& w, std::span<const int32_t> codes, bool official_chunks) {
-  if (!official_chunks) {
-    w.decoder.reset();
-    return w.decoder.decode(codes);
-  }
-  // spec/codec-streaming.md section 1: every chunk restarts from nothing, its context frames are dropped.
-  constexpr int kChunkFrames{300}, kContextFrames{25};
-  const int K = w.model.config.talker.groups, frames = static_cast<int>(codes.size()) / K;
-  std::vector<float> all;
-  for (int begin = 0; begin < frames; begin += kChunkFrames) {
-    const int end = std::min(begin + kChunkFrames, frames);
-    const int context = std::min(begin, kContextFrames);
-    w.decoder.reset();
-    const auto first = static_cast<size_t>((begin - context) * K), count = static_cast<size_t>((end - begin + context) * K);
-    const std::vector<float> chunk = w.decoder.decode(codes.subspan(first, count));
-    all.insert(all.end(), chunk.begin() + int64_t{context} * w.model.config.codec.samples_per_frame, chunk.end());
-  }
-  return all;
+  if (official_chunks) return decode_official_chunks(w.decoder, codes);
+  w.decoder.reset();
+  return w.decoder.decode(codes);
 }
 
 // ---- the item --------------------------------------------------------------------------------------------------------------

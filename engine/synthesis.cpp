@@ -1,5 +1,6 @@
 #include "engine/synthesis.h"
 
+#include "engine/clone.h"
 #include "engine/session.h"
 
 #include <thread>
@@ -111,10 +112,11 @@ namespace {
 template <class D>
 struct Runner {
   Runner(const Model& model, const DeviceChoice& choice, DType cache)
-      : device(choice.options), lm(device, model), workspace(device, model, cache) {}
+      : device(choice.options), lm(device, model), workspace(device, model, cache), cloner(device, model) {}
   D device;
   LanguageModel<D> lm;
   Workspace<D> workspace;
+  Cloner<D> cloner;
 };
 
 template <class... D>
@@ -162,6 +164,18 @@ Spoken Engine::speak(const SpeakRequest& request, const SpeakCallbacks& callback
   Spoken spoken = state_->visit([&](auto& r) { return tts::speak(r.lm, r.workspace, request, callbacks); });
   state_->model->files.check_intact();
   return spoken;
+}
+
+Clone Engine::clone(const CloneRequest& request) {
+  Clone clone = state_->visit([&](auto& r) { return r.cloner.clone(request); });
+  state_->model->files.check_intact();
+  return clone;
+}
+
+std::vector<int32_t> Engine::encode(std::span<const float> samples) {
+  std::vector<int32_t> codes = state_->visit([&](auto& r) { return r.cloner.encode(samples); });
+  state_->model->files.check_intact();
+  return codes;
 }
 
 std::vector<float> Engine::decode(std::span<const int32_t> codes, bool official_chunks) {

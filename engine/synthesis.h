@@ -103,6 +103,9 @@ struct DeviceFacts {
 DeviceFacts resolve_device(const DeviceChoice& choice);
 std::vector<std::string> device_kinds();  // of this build
 
+struct CloneRequest;  // engine/clone.h
+struct Clone;
+
 class Engine {
  public:
   Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice);
@@ -110,6 +113,10 @@ class Engine {
   ~Engine();
 
   Spoken speak(const SpeakRequest& request, const SpeakCallbacks& callbacks);
+  // A reference clip -> a voice for any number of requests. Base checkpoints.
+  Clone clone(const CloneRequest& request);
+  // Audio at the codec's rate -> codes, [frames][groups].
+  std::vector<int32_t> encode(std::span<const float> samples);
   // Codes alone -> samples: [frames][groups].
   std::vector<float> decode(std::span<const int32_t> codes, bool official_chunks = false);
 

@@ -26,7 +26,7 @@ void add_matrices(std::vector<Recipe>& list) {
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 1, .in = 1024, .out = 640});
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 17, .in = 2048, .out = 96});
   }
-  for (const Act act : {Act::relu, Act::tanh, Act::sigmoid}) {
+  for (const Act act : {Act::relu, Act::tanh, Act::sigmoid, Act::relu_tanh}) {
     list.push_back({.op = Op::linear, .rows = 2, .in = 50, .out = 41, .act = act, .bias = true});
   }
   for (const bool bias : {false, true}) {

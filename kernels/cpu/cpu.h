@@ -1,17 +1,61 @@
-// The device `cpu`.
+// The device `cpu`: kernels for every instruction-set level from one source each, chosen when the device is made; a fixed
+// pool of threads. Start at matvec.cpp for the matrices, conv.cpp for the codec, pool.h for the threads.
+//
+// Results of one level are the same bits for any number of rows per call, of calls and of threads. Levels differ from each
+// other by rounding. One thread uses a device at a time.
 #pragma once
 
-#include "kernels/reference/reference.h"
+#include "kernels/cpu/levels.h"
+#include "kernels/cpu/pool.h"
+#include "kernels/host_memory.h"
+#include "kernels/ops.h"
 
-#include <vector>
+#include <memory>
 
 namespace tts {
 
-class Cpu : public Reference {
+// Memory that grows to the largest request and stays: no allocation once every operation has run.
+class Workspace {
  public:
-  explicit Cpu(const DeviceOptions& o) : Reference(o) {
-    check(o.cpu_level.empty() || o.cpu_level == "portable", Exit::device, "cpu level {}: expected portable", o.cpu_level);
+  template <class T>
+  T* get(int64_t count) {
+    return static_cast<T*>(grow(checked_mul(count, sizeof(T), "workspace")));
   }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void* grow(int64_t bytes);
+  HostMemory memory_;
+  void* block_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+class Cpu {
+ public:
+  explicit Cpu(const DeviceOptions& options);
+  static std::vector<std::string_view> levels();  // that this processor has
+
+  void linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act);
+  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows);
+  void qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
+  void gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
+  void norm(float* y, const float* x, const Norm& norm, int rows);
+
+  void attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
+              const Heads& heads, const int32_t* position, int rows);
+
+  void embed(float* y, const int32_t* ids, const Tensor& table, int rows);
+  void embed_add(float* y, const int32_t* ids, const Tensor& table, int rows);
+  void sum_codes(float* y, const int32_t* codes, const Tensor* tables, int groups, int rows);
+  void embed_code(float* y, const SampleState& state, int group, const Tensor& table);
+  void next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows);
+
+  void sample(const SampleState& state, const float* logits, const SampleRule& rule, int V);
+
+  void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
+  void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
+  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
+  void clamp(float* y, const float* x, int n);
 
   void unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows);
   void insert(float* y, const float* x, const Columns& columns, int rows);
@@ -19,8 +63,39 @@ class Cpu : public Reference {
   void add_scaled(float* y, const float* x, const float* scale, int C, int rows);
   void nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows);
 
+  void advance(int32_t* counter, int n) { *counter += n; }
+
+  Tensor place(const Tensor& tensor) { return tensor; }
+  void* allocate(int64_t bytes);
+  void release(void* memory) { memory_.release(memory); }
+  void zero(void* to, int64_t bytes);
+  void upload(void* to, const void* from, int64_t bytes);
+  void copy(void* to, const void* from, int64_t bytes);
+  void download(void* to, const void* from, int64_t bytes);
+  void publish(const Cursor*) {}
+  Cursor peek(const Cursor* cursor) { return *cursor; }
+
   static std::string_view kind() { return "cpu"; }
-  static std::vector<std::string_view> levels() { return {"portable"}; }
+  std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
+  int threads() const { return pool_->threads(); }
+  int64_t memory_bytes() const {
+    return memory_.bytes() + normed_.bytes() + rows_.bytes() + scores_.bytes() + window_.bytes();
+  }
+  Counters counters() const { return counters_; }
+  const Switches& switches() const { return switches_; }
+
+ private:
+  void convolve(float* y, const float* x, const Conv& conv, float* history, int rows, bool add);
+
+  Switches switches_;
+  Level level_;
+  std::unique_ptr<Pool> pool_;
+  HostMemory memory_;
+  Counters counters_;
+  Workspace normed_;  // rows after a norm
+  Workspace rows_;    // rows quantised for a product
+  Workspace scores_;  // of attention, per thread
+  Workspace window_;  // activated input rows of a convolution with their history
 };
 
 }  // namespace tts

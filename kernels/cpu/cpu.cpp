@@ -1,0 +1,47 @@
+#include "kernels/cpu/cpu.h"
+
+#include <cstring>
+
+namespace tts {
+
+Cpu::Cpu(const DeviceOptions& options)
+    : switches_(options.switches),
+      level_(choose_level(options.cpu_level)),
+      pool_(std::make_unique<Pool>(options.threads > 0 ? options.threads : default_placement().threads)) {}
+
+std::vector<std::string_view> Cpu::levels() {
+  std::vector<std::string_view> names;
+  for (const Level level : levels_of_this_cpu()) names.push_back(str(level));
+  return names;
+}
+
+void* Workspace::grow(int64_t bytes) {
+  if (bytes > bytes_) {
+    if (block_ != nullptr) memory_.release(block_);
+    block_ = memory_.allocate(bytes);
+    bytes_ = bytes;
+  }
+  return block_;
+}
+
+void* Cpu::allocate(int64_t bytes) {
+  ++counters_.allocations;
+  return memory_.allocate(bytes);
+}
+
+void Cpu::zero(void* to, int64_t bytes) { std::memset(to, 0, static_cast<size_t>(bytes)); }
+
+void Cpu::copy(void* to, const void* from, int64_t bytes) { std::memmove(to, from, static_cast<size_t>(bytes)); }
+
+void Cpu::upload(void* to, const void* from, int64_t bytes) {
+  ++counters_.copies;
+  copy(to, from, bytes);
+}
+
+void Cpu::download(void* to, const void* from, int64_t bytes) {
+  ++counters_.copies;
+  ++counters_.syncs;
+  copy(to, from, bytes);
+}
+
+}  // namespace tts

@@ -1,0 +1,233 @@
+// Integer dot products of matvec.cpp: weights of 8 and 4 bits, activations rounded to int8 with one scale per row.
+// Included inside the namespace of a level, after simd.h.
+//
+// The masked forms of instructions stand where the plain ones make GCC 12 warn inside its own header.
+//
+//   int8   bytes:  w0 w1 w2 w3 | w4 ...            one int32 lane sums four neighbours
+//   int4   bytes:  block 0, 16 bytes | block 1 ...  low nibbles: weights 0..15 of the block, high: 16..31, plus 8
+//          steps:  per 128 weights the first halves of four blocks (64), then the second halves (64)
+
+constexpr int64_t kStep{4 * TTS_LANES};  // bytes of weights per vector
+
+inline int32_t sum(I v) {
+  int32_t total = 0;
+  for (int i = 0; i < kLanes; ++i) total += v[i];
+  return total;
+}
+inline I load_offsets(const int32_t* p) {
+  I v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+#if TTS_LANES == 16
+using Bytes = __m512i;
+inline Bytes load_bytes(const void* p) { return _mm512_loadu_si512(p); }
+#elif TTS_LANES == 8
+using Bytes = __m256i;
+inline Bytes load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+#else
+struct Bytes {
+  int8_t at[16];
+};
+inline Bytes load_bytes(const void* p) {
+  Bytes b;
+  __builtin_memcpy(&b, p, sizeof b);
+  return b;
+}
+#endif
+
+struct Int8 {
+#if defined(TTS_VNNI)
+  // The instruction multiplies unsigned by signed: weights plus 128, and 128 times the sum of the steps comes off later.
+  static constexpr bool kShifted{true};
+  static Bytes weights(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
+  static I multiply(I sums, Bytes w, Bytes x) {
+    return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sums), w, x));
+  }
+#else
+  static constexpr bool kShifted{false};
+  static Bytes weights(Bytes w) { return w; }
+  static I multiply(I sums, Bytes w, Bytes x) {
+#if TTS_LANES == 16
+    const __m512i low = _mm512_madd_epi16(_mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, w, 0)),
+                                          _mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, x, 0)));
+    const __m512i high = _mm512_madd_epi16(_mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, w, 1)),
+                                           _mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, x, 1)));
+    return sums + reinterpret_cast<I>(_mm512_add_epi32(low, high));
+#elif TTS_LANES == 8
+    const __m256i low = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(w)),
+                                          _mm256_cvtepi8_epi16(_mm256_castsi256_si128(x)));
+    const __m256i high = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(w, 1)),
+                                           _mm256_cvtepi8_epi16(_mm256_extracti128_si256(x, 1)));
+    return sums + reinterpret_cast<I>(_mm256_add_epi32(low, high));
+#else
+    for (int i = 0; i < 16; ++i) sums[i / 4] += int32_t{w.at[i]} * int32_t{x.at[i]};
+    return sums;
+#endif
+  }
+#endif
+
+  template <int MR, int RR>
+  static void step(I (&sums)[MR][RR], const int8_t* const (&w)[MR], const int8_t* x, int64_t padded) {
+    Bytes weight[MR];
+    for (int m = 0; m < MR; ++m) weight[m] = weights(load_bytes(w[m]));
+    for (int r = 0; r < RR; ++r) {
+      const Bytes value = load_bytes(x + r * padded);
+      for (int m = 0; m < MR; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
+    }
+  }
+
+  template <int MR, int RR>
+  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
+    const int64_t K = x.K, whole = K / kStep * kStep;
+    const int8_t* w = static_cast<const int8_t*>(matrix.data) + first * K;
+    const int8_t* rows[MR];
+    I sums[MR][RR]{};
+    for (int64_t k = 0; k < whole; k += kStep) {
+      for (int m = 0; m < MR; ++m) {
+        rows[m] = w + m * K + k;
+        __builtin_prefetch(rows[m] + MR * K);
+      }
+      step<MR, RR>(sums, rows, x.steps + k, x.padded);
+    }
+    if (whole < K) {  // the last bytes of a row, then zeros; the steps are zero there too
+      int8_t last[MR][kStep]{};
+      for (int m = 0; m < MR; ++m) {
+        __builtin_memcpy(last[m], w + m * K + whole, static_cast<size_t>(K - whole));
+        rows[m] = last[m];
+      }
+      step<MR, RR>(sums, rows, x.steps + whole, x.padded);
+    }
+    for (int r = 0; r < RR; ++r) {
+      for (int m = 0; m < MR; ++m) {
+        const int32_t total = sum(sums[m][r]) - (kShifted ? x.offset[r] : 0);
+        out[r * stride + m] = static_cast<float>(total) * x.scale[r] * matrix.scales[first + m];
+      }
+    }
+  }
+};
+
+struct Int4 {
+  // Four neighbouring nibbles (0..15) times their steps, low and high halves, onto the lanes of `start`.
+  static I multiply(I start, Bytes w, Bytes low, Bytes high) {
+#if TTS_LANES == 16
+    const __m512i mask = _mm512_set1_epi8(15);
+    const __m512i first = _mm512_and_si512(w, mask), second = _mm512_and_si512(_mm512_srli_epi16(w, 4), mask);
+#if defined(TTS_VNNI)
+    const __m512i sums = _mm512_dpbusd_epi32(reinterpret_cast<__m512i>(start), first, low);
+    return reinterpret_cast<I>(_mm512_dpbusd_epi32(sums, second, high));
+#else  // 2 * 2 * 15 * 127 fits 16 bits
+    const __m512i pairs = _mm512_add_epi16(_mm512_maddubs_epi16(first, low), _mm512_maddubs_epi16(second, high));
+    return start + reinterpret_cast<I>(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+#elif TTS_LANES == 8
+    const __m256i mask = _mm256_set1_epi8(15);
+    const __m256i first = _mm256_and_si256(w, mask), second = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
+    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(first, low), _mm256_maddubs_epi16(second, high));
+    return start + reinterpret_cast<I>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#else
+    for (int i = 0; i < 16; ++i) {
+      const int byte = static_cast<uint8_t>(w.at[i]);
+      start[i / 4] += (byte & 15) * int32_t{low.at[i]} + (byte >> 4) * int32_t{high.at[i]};
+    }
+    return start;
+#endif
+  }
+
+  static F scales(const float* p) {  // one per block, four lanes each
+#if TTS_LANES == 16
+    const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    return _mm512_maskz_permutexvar_ps(0xffff, lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
+#elif TTS_LANES == 8
+    return _mm256_set_m128(_mm_set1_ps(p[1]), _mm_set1_ps(p[0]));
+#else
+    return broadcast(*p);
+#endif
+  }
+
+  // `at`: byte of the row where the step begins
+  template <int MR, int RR>
+  static void step(F (&sums)[MR][RR], const uint8_t* const (&w)[MR], const float* const (&scale)[MR], const Rows& x,
+                   int64_t at) {
+    const int8_t* steps = x.steps + at / 64 * 128 + at % 64;
+    for (int r = 0; r < RR; ++r) {
+      const Bytes low = load_bytes(steps + r * x.padded), high = load_bytes(steps + r * x.padded + 64);
+      const I offset = load_offsets(x.offset + r * x.offsets + at / 4);
+      for (int m = 0; m < MR; ++m) {
+        const I products = multiply(offset, load_bytes(w[m]), low, high);
+        sums[m][r] = fma(__builtin_convertvector(products, F), scales(scale[m]), sums[m][r]);
+      }
+    }
+  }
+
+  template <int MR, int RR>
+  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
+    const int64_t bytes = x.K / 2, blocks = x.K / 32, whole = bytes / kStep * kStep;
+    const uint8_t* w = static_cast<const uint8_t*>(matrix.data) + first * bytes;
+    const uint8_t* rows[MR];
+    const float* scale[MR];
+    F sums[MR][RR]{};
+    for (int64_t at = 0; at < whole; at += kStep) {
+      for (int m = 0; m < MR; ++m) {
+        rows[m] = w + m * bytes + at;
+        scale[m] = matrix.scales + (first + m) * blocks + at / 16;
+        __builtin_prefetch(rows[m] + MR * bytes);
+      }
+      step<MR, RR>(sums, rows, scale, x, at);
+    }
+    if (whole < bytes) {
+      uint8_t last[MR][kStep]{};
+      float last_scale[MR][kStep / 16]{};
+      for (int m = 0; m < MR; ++m) {
+        __builtin_memcpy(last[m], w + m * bytes + whole, static_cast<size_t>(bytes - whole));
+        for (int64_t b = whole / 16; b < blocks; ++b) {
+          last_scale[m][b - whole / 16] = matrix.scales[(first + m) * blocks + b];
+        }
+        rows[m] = last[m], scale[m] = last_scale[m];
+      }
+      step<MR, RR>(sums, rows, scale, x, whole);
+    }
+    for (int r = 0; r < RR; ++r) {
+      for (int m = 0; m < MR; ++m) out[r * stride + m] = sum(sums[m][r]) * x.scale[r];
+    }
+  }
+};
+
+// Place of activation k among the steps of a row.
+inline int64_t step_place(int64_t k, bool nibbles) {
+  if (!nibbles) return k;
+  return k / 128 * 128 + k / 16 % 2 * 64 + k / 32 % 4 * 16 + k % 16;
+}
+
+inline void quantize(const QuantizedRow& row, const float* x, int64_t K, bool nibbles) {
+  using Narrow = int8_t __attribute__((vector_size(TTS_LANES)));
+  F most{}, poison{};
+  for (int64_t k = 0; k < K; k += kLanes) {
+    const F value = K - k >= kLanes ? load(x + k) : load_part(x + k, K - k);
+    most = select(absolute(value) > most, absolute(value), most);
+    poison += value - value;  // 0, or NaN where the value is not finite: the scale carries it on
+  }
+  const float top = largest(most);
+  *row.scale = top / 127.0f + sum(poison);
+  const float steps_per_unit = top > 0 ? 127.0f / top : 0.0f;
+  __builtin_memset(row.steps, 0, static_cast<size_t>(row.padded));
+  I total{};
+  for (int64_t k = 0; k < K; k += kLanes) {
+    const F value = K - k >= kLanes ? load(x + k) : load_part(x + k, K - k);
+    const I steps = __builtin_convertvector(round_nearest(value * steps_per_unit), I);
+    total += steps;
+    const Narrow narrow = __builtin_convertvector(steps, Narrow);
+    __builtin_memcpy(row.steps + step_place(k, nibbles), &narrow, static_cast<size_t>(K - k < kLanes ? K - k : kLanes));
+  }
+  if (!nibbles) {
+    *row.offset = 128 * sum(total);
+    return;
+  }
+  for (int64_t lane = 0; lane < row.padded / 8; ++lane) {
+    const int8_t* low = row.steps + lane / 16 * 128 + lane % 16 * 4;
+    int32_t four = 0;
+    for (int i = 0; i < 4; ++i) four += low[i] + low[64 + i];
+    row.offset[lane] = -8 * four;
+  }
+}

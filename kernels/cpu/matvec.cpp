@@ -1,0 +1,337 @@
+// Products of activations with matrices in the four formats, for one row and for many.
+//
+//   w [M][K], one row after the other in memory      a chunk of kChunk outputs is the unit of the threads
+//   ┌──────────── K ───────────►                     a tile of kTile weight rows x up to kRows activation rows is held in
+//   │ ████ tile                                      registers: every weight is read once per kRows rows
+//   │ ████
+//   ▼ M
+// Every (weight row, activation row) pair has one vector accumulator that walks K in order, so a row's result does not
+// depend on the rows beside it. Int8 and int4: the activations of a row are rounded to int8 with one scale (max / 127) and
+// the products are summed exactly in int32; all levels agree on that part.
+#include "kernels/cpu/cpu.h"
+
+#include <algorithm>
+#include <cmath>
+
+#ifndef TTS_LEVEL
+
+namespace tts {
+
+namespace {
+
+constexpr int kChunk{64};     // outputs per chunk
+constexpr int kRowBlock{48};  // rows whose dot products of a chunk are kept on the stack
+constexpr int kQuantBlock{128};  // int8 activations are padded with zeros to a multiple
+
+struct Rows {  // activations in the form a weight format reads
+  const float* values = nullptr;
+  int64_t K = 0;        // floats per row
+  // int8 and int4: [rows][padded]; int4 orders each 128 as the nibbles come: the first 16 of four blocks, the last 16
+  const int8_t* steps = nullptr;
+  const float* scale = nullptr;     // [rows]
+  const int32_t* offset = nullptr;  // int8: [rows], 128 sum of the steps. int4: [rows][padded / 8], -8 sum of 8 steps
+  int64_t padded = 0, offsets = 0;  // of a row
+};
+
+struct QuantizedRow {
+  int8_t* steps;
+  float* scale;
+  int32_t* offset;
+  int64_t padded;
+};
+
+struct MatvecKernels {
+  // out[rows][stride] at columns 0..count = x . w[first, first + count)
+  void (*dots)(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count);
+  void (*quantize)(const QuantizedRow& row, const float* x, int64_t K, bool nibbles);
+  void (*finish)(float* y, const float* dots, const float* bias, int64_t n, Act act);
+  void (*finish_add)(float* y, const float* dots, const float* bias, const float* scale, int64_t n);
+  void (*finish_gate)(float* y, const float* gate, const float* up, int64_t n);
+};
+
+}  // namespace
+}  // namespace tts
+
+#define TTS_THIS_FILE "kernels/cpu/matvec.cpp"
+#include "kernels/cpu/each_level.h"
+
+namespace tts {
+
+namespace {
+
+bool is_quantized(DType dtype) { return dtype == DType::int8_rows || dtype == DType::int4_blocks; }
+
+// One product: x prepared for w; chunks of outputs of w.
+struct Product {
+  const MatvecKernels& kernels;
+  Rows x;
+  int rows;
+};
+
+Product prepare(const MatvecKernels& kernels, Pool& pool, Workspace& space, const float* x, const Tensor& w, int rows) {
+  Product p{kernels, {x, w.columns()}, rows};
+  if (!is_quantized(w.dtype)) return p;
+  const bool nibbles = w.dtype == DType::int4_blocks;
+  p.x.padded = (w.columns() + kQuantBlock - 1) / kQuantBlock * kQuantBlock;
+  const int64_t offsets = nibbles ? p.x.padded / 8 : 1;
+  const int64_t row_bytes = p.x.padded + (offsets + 1) * int64_t{sizeof(float)};
+  auto* memory = space.get<std::byte>(rows * row_bytes);
+  auto* steps = reinterpret_cast<int8_t*>(memory);
+  auto* scale = reinterpret_cast<float*>(memory + rows * p.x.padded);
+  auto* offset = reinterpret_cast<int32_t*>(scale + rows);
+  const auto quantize = [&](int row, int) {
+    kernels.quantize({steps + row * p.x.padded, scale + row, offset + row * offsets, p.x.padded}, x + row * p.x.K, p.x.K,
+                     nibbles);
+  };
+  if (rows < 4) {  // sharing costs more than it saves
+    for (int row = 0; row < rows; ++row) quantize(row, 0);
+  } else {
+    pool.run(rows, quantize);
+  }
+  p.x.steps = steps, p.x.scale = scale, p.x.offset = offset, p.x.offsets = offsets;
+  return p;
+}
+
+// body(first output, count, first row, rows) over all blocks; a small product stays on the calling thread.
+template <class Body>
+void for_blocks(Pool& pool, int64_t M, int64_t K, int rows, const Body& body) {
+  constexpr int64_t kWorthSharing{1 << 16};  // products; about 5 us on one core
+  const int chunks = static_cast<int>((M + kChunk - 1) / kChunk);
+  const auto chunk = [&](int i, int) {
+    const int64_t first = int64_t{i} * kChunk, count = std::min<int64_t>(kChunk, M - first);
+    for (int row = 0; row < rows; row += kRowBlock) body(first, count, row, std::min(kRowBlock, rows - row));
+  };
+  if (M * K * rows < kWorthSharing) {
+    for (int i = 0; i < chunks; ++i) chunk(i, 0);
+  } else {
+    pool.run(chunks, chunk);
+  }
+}
+
+Rows rows_from(Rows x, int row) {
+  x.values += row * x.K;
+  if (x.steps == nullptr) return x;
+  x.steps += row * x.padded;
+  x.scale += row;
+  x.offset += row * x.offsets;
+  return x;
+}
+
+void dots(const Product& p, float* out, const Tensor& w, int64_t first, int64_t count, int row, int rows) {
+  p.kernels.dots(out, kChunk, rows_from(p.x, row), rows, w, first, count);
+}
+
+const float* at(const Tensor& vector, int64_t first) { return vector ? vector.f32() + first : nullptr; }
+
+}  // namespace
+
+void Cpu::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
+  const int64_t M = w.rows();
+  const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
+  const Product p = prepare(kernels, *pool_, rows_, x, w, rows);
+  for_blocks(*pool_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
+    alignas(64) float sums[kRowBlock * kChunk];
+    dots(p, sums, w, first, count, row, some);
+    for (int r = 0; r < some; ++r) {
+      kernels.finish(y + (row + r) * M + first, sums + r * kChunk, at(bias, first), count, act);
+    }
+  });
+}
+
+void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
+  const int64_t M = w.rows();
+  const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
+  const Product p = prepare(kernels, *pool_, rows_, x, w, rows);
+  for_blocks(*pool_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
+    alignas(64) float sums[kRowBlock * kChunk];
+    dots(p, sums, w, first, count, row, some);
+    for (int r = 0; r < some; ++r) {
+      kernels.finish_add(y + (row + r) * M + first, sums + r * kChunk, at(bias, first), at(scale, first), count);
+    }
+  });
+}
+
+void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int rows) {
+  const int64_t H = w.q.columns(), M = w.q.rows() + w.k.rows() + w.v.rows();
+  const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
+  float* normed = normed_.get<float>(rows * H);
+  norm(normed, x, n, rows);
+  const Product p = prepare(kernels, *pool_, rows_, normed, w.q, rows);
+  int64_t column = 0, chunks = 0;
+  struct Part {
+    const Tensor* w;
+    int64_t column, chunk;  // where its outputs and its chunks begin
+  } parts[3];
+  for (int i = 0; i < 3; ++i) {
+    const Tensor* part = i == 0 ? &w.q : i == 1 ? &w.k : &w.v;
+    parts[i] = {part, column, chunks};
+    column += part->rows(), chunks += (part->rows() + kChunk - 1) / kChunk;
+  }
+  for_blocks(*pool_, chunks * kChunk, H, rows, [&](int64_t begin, int64_t, int row, int some) {
+    const int64_t chunk = begin / kChunk;
+    const Part& part = parts[chunk >= parts[2].chunk ? 2 : chunk >= parts[1].chunk ? 1 : 0];
+    const int64_t first = (chunk - part.chunk) * kChunk, count = std::min<int64_t>(kChunk, part.w->rows() - first);
+    alignas(64) float sums[kRowBlock * kChunk];
+    dots(p, sums, *part.w, first, count, row, some);
+    for (int r = 0; r < some; ++r) {
+      kernels.finish(y + (row + r) * M + part.column + first, sums + r * kChunk, nullptr, count, Act::none);
+    }
+  });
+}
+
+void Cpu::gated(float* y, const float* x, const Norm& n, const Tensor& gate, const Tensor& up, int rows) {
+  const int64_t H = gate.columns(), M = gate.rows();
+  const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
+  float* normed = normed_.get<float>(rows * H);
+  norm(normed, x, n, rows);
+  const Product p = prepare(kernels, *pool_, rows_, normed, gate, rows);
+  for_blocks(*pool_, M, 2 * H, rows, [&](int64_t first, int64_t count, int row, int some) {
+    alignas(64) float g[kRowBlock * kChunk], u[kRowBlock * kChunk];
+    dots(p, g, gate, first, count, row, some);
+    dots(p, u, up, first, count, row, some);
+    for (int r = 0; r < some; ++r) {
+      kernels.finish_gate(y + (row + r) * M + first, g + r * kChunk, u + r * kChunk, count);
+    }
+  });
+}
+
+}  // namespace tts
+
+#else
+
+namespace tts::TTS_LEVEL {
+namespace {
+
+#include "kernels/cpu/simd.h"
+#include "kernels/cpu/integer_dots.h"
+
+constexpr int kTile{4};                        // weight rows in registers
+constexpr int kRows{TTS_LANES == 16 ? 6 : 3};  // activation rows in registers: 24 of 32, 12 of 16 accumulators
+constexpr int kStreams{8};                     // weight rows at once when there is one activation row
+
+template <class W>
+struct Dense {
+  // out[r][m], MR weight rows from `first` on x RR activation rows. The same place of the next tile is fetched meanwhile.
+  template <int MR, int RR>
+  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
+    const int64_t K = x.K, whole = K / kLanes * kLanes;
+    const W* w = static_cast<const W*>(matrix.data) + first * K;
+    F sums[MR][RR]{};
+    for (int64_t k = 0; k < whole; k += kLanes) {
+      F weight[MR];
+      for (int m = 0; m < MR; ++m) {
+        __builtin_prefetch(w + (m + MR) * K + k);
+        weight[m] = load(w + m * K + k);
+      }
+      for (int r = 0; r < RR; ++r) {
+        const F value = load(x.values + r * K + k);
+        for (int m = 0; m < MR; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
+      }
+    }
+    if (whole < K) {
+      for (int m = 0; m < MR; ++m) {
+        const F weight = load_part(w + m * K + whole, K - whole);
+        for (int r = 0; r < RR; ++r) {
+          sums[m][r] = fma(weight, load_part(x.values + r * K + whole, K - whole), sums[m][r]);
+        }
+      }
+    }
+    for (int r = 0; r < RR; ++r) {
+      for (int m = 0; m < MR; ++m) out[r * stride + m] = sum(sums[m][r]);
+    }
+  }
+};
+
+Rows skip_rows(Rows x, int rows) {
+  x.values += rows * x.K;
+  if (x.steps == nullptr) return x;
+  x.steps += rows * x.padded;
+  x.scale += rows;
+  x.offset += rows * x.offsets;
+  return x;
+}
+
+// One tile of weight rows against all activation rows, RR at a time, then the rest.
+template <class Format, int MR, int RR>
+void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first) {
+  for (; rows >= RR; rows -= RR) {
+    Format::template tile<MR, RR>(out, stride, x, w, first);
+    out += RR * stride;
+    x = skip_rows(x, RR);
+  }
+  if constexpr (RR > 1) {
+    if (rows > 0) sweep<Format, MR, RR - 1>(out, stride, x, rows, w, first);
+  }
+}
+
+template <class Format>
+void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count) {
+  int64_t m = 0;
+  if (rows == 1) {
+    for (; m + kStreams <= count; m += kStreams) Format::template tile<kStreams, 1>(out + m, stride, x, w, first + m);
+  }
+  for (; m + kTile <= count; m += kTile) sweep<Format, kTile, kRows>(out + m, stride, x, rows, w, first + m);
+  for (; m < count; ++m) sweep<Format, 1, kRows>(out + m, stride, x, rows, w, first + m);
+}
+
+void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count) {
+  switch (w.dtype) {
+    case DType::f32: return sweep_tiles<Dense<float>>(out, stride, x, rows, w, first, count);
+    case DType::bf16: return sweep_tiles<Dense<bf16>>(out, stride, x, rows, w, first, count);
+    case DType::int8_rows: return sweep_tiles<Int8>(out, stride, x, rows, w, first, count);
+    case DType::int4_blocks: return sweep_tiles<Int4>(out, stride, x, rows, w, first, count);
+    default: throw Error(Exit::internal, "product: expected F32, BF16, int8 or int4 weights, got {}", str(w));
+  }
+}
+
+// ---- what happens to a dot product ------------------------------------------------------------------------------------
+
+F activate(F x, Act act) {
+  switch (act) {
+    case Act::none: return x;
+    case Act::relu: return select(x < 0.0f, F{}, x);
+    case Act::silu: return silu(x);
+    case Act::gelu: return 0.5f * x * (1.0f + erf_of(x * 0.707106781f));
+    case Act::sigmoid: return sigmoid(x);
+    case Act::relu_tanh: return activate(select(x < 0.0f, F{}, x), Act::tanh);
+    case Act::tanh:
+      for (int i = 0; i < kLanes; ++i) x[i] = std::tanh(x[i]);
+      return x;
+  }
+  return x;
+}
+
+F load_some(const float* p, int64_t i, int64_t n) {  // p may be absent: zeros
+  if (p == nullptr) return F{};
+  return n - i >= kLanes ? load(p + i) : load_part(p + i, n - i);
+}
+void store_some(float* p, F v, int64_t i, int64_t n) {
+  if (n - i >= kLanes) store(p + i, v);
+  else store_part(p + i, v, n - i);
+}
+
+void finish(float* y, const float* sums, const float* bias, int64_t n, Act act) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    store_some(y, activate(load_some(sums, i, n) + load_some(bias, i, n), act), i, n);
+  }
+}
+
+void finish_add(float* y, const float* sums, const float* bias, const float* scale, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    F value = load_some(sums, i, n) + load_some(bias, i, n);
+    if (scale != nullptr) value = value * load_some(scale, i, n);
+    store_some(y, load_some(y, i, n) + value, i, n);
+  }
+}
+
+void finish_gate(float* y, const float* gate, const float* up, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store_some(y, silu(load_some(gate, i, n)) * load_some(up, i, n), i, n);
+}
+
+}  // namespace
+
+constexpr MatvecKernels kMatvec{dots, quantize, finish, finish_add, finish_gate};
+
+}  // namespace tts::TTS_LEVEL
+
+#endif
