@@ -20,6 +20,7 @@ struct Binder {
   int64_t& bytes;                     // sum as stored
 
   void operator()(Tensor& tensor, std::string_view name, const Shape& shape) const;
+  bool bind_quantised(Tensor& tensor, const StoredTensor& found, const Shape& shape) const;
 };
 
 // Rank-1 tensors and F16 become f32, misaligned ones are moved; the rest stays where it was mapped.

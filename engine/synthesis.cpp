@@ -86,7 +86,7 @@ std::string choose_kind(const DeviceChoice& choice, std::string& why) {
 void fill_precision(DeviceFacts& facts, const DeviceChoice& choice) {
   check(choice.dtype == "auto" || choice.dtype == "f32" || choice.dtype == "bf16", Exit::usage,
         "--dtype: expected auto, f32 or bf16, got {}", choice.dtype);
-  check(choice.quant == "none", Exit::usage, "--quant {}: expected none", choice.quant);
+  parse_quant(choice.quant);
   facts.dtype = choice.dtype != "auto" ? choice.dtype : facts.kind == "cuda" ? "bf16" : "f32";
   facts.quant = choice.quant;
 }
@@ -112,7 +112,8 @@ namespace {
 template <class D>
 struct Runner {
   Runner(const Model& model, const DeviceChoice& choice, DType cache)
-      : device(choice.options), lm(device, model), workspace(device, model, cache), cloner(device, model) {}
+      : device(choice.options), lm(device, model, parse_quant(choice.quant)), workspace(device, model, cache),
+        cloner(device, model) {}
   D device;
   LanguageModel<D> lm;
   Workspace<D> workspace;

@@ -38,9 +38,10 @@ Tensor adapt_table(D& d, const Tensor& table, const PredictorWeights& w) {
 }  // namespace
 
 template <class D>
-LanguageModel<D>::LanguageModel(D& device, const Model& model)
+LanguageModel<D>::LanguageModel(D& device, const Model& model, Quant quant)
     : d(device), config(model.config), talker(model.talker), predictor(model.predictor) {
   const Trace trace("place weights");
+  quantise_model(config, talker, predictor, quant, quantised);
   const auto place = [&](Tensor& tensor, std::string_view, const Shape&) { tensor = d.place(tensor); };
   talker.each(config.talker, place);
   predictor.each(config, place);

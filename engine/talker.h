@@ -10,6 +10,7 @@
 
 #include "engine/model.h"
 #include "engine/prompt.h"
+#include "engine/quantize.h"
 #include "engine/stage.h"
 #include "kernels/arena.h"
 #include "kernels/devices.h"
@@ -32,7 +33,7 @@ struct TextTable {
 
 template <class D>
 struct LanguageModel {
-  LanguageModel(D& device, const Model& model);
+  LanguageModel(D& device, const Model& model, Quant quant = Quant::none);
 
   D& d;
   const ModelConfig& config;
@@ -41,6 +42,7 @@ struct LanguageModel {
   std::vector<Tensor> code_tables;     // [K] E0, E1 .. E15, width H: the sum of section 8
   std::vector<Tensor> predictor_rows;  // [K-1] what enters predictor passes: E0 .. E14, through the adapter where there is one
   TextTable text;
+  Owned quantised;                     // host memory of what was quantised at load
 };
 
 // Rows of the text table that hold T(id) for these ids; missing ones are computed.
