@@ -1,0 +1,13 @@
+// The option table of tts-gen, and what its commands are.
+#pragma once
+
+#include "tools/cli.h"
+
+namespace tts {
+
+enum class GenCommand : uint8_t { speak, doctor, voices, inspect, tokens, codec_decode, kCount };
+
+extern const Program kGenProgram;
+inline GenCommand command_of(const Arguments& args) { return static_cast<GenCommand>(args.command); }
+
+}  // namespace tts
