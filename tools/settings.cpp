@@ -1,0 +1,90 @@
+#include "tools/settings.h"
+
+#include "tools/languages.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+namespace tts {
+
+Log log_of(const Arguments& args) { return {.quiet = args.has("quiet"), .verbose = args.has("verbose")}; }
+
+std::string model_choice(const Arguments& args) {
+  if (args.has("model")) return args.text("model");
+  const char* from_environment = std::getenv("TTS_MODEL");
+  if (from_environment && *from_environment) return from_environment;
+  check(has_embedded_voice(), Exit::usage,
+        "no model: give -m DIR with a Qwen3-TTS checkpoint, or set TTS_MODEL; this build carries no embedded voice");
+  return "embedded";
+}
+
+LoadOptions load_options(const Arguments& args) {
+  const bool patched = args.has("pretokenizer") && args.text("pretokenizer") == "patched";
+  return {.strict = args.has("strict"), .pretokenizer = patched ? Pretokenizer::patched : Pretokenizer::standard};
+}
+
+DeviceChoice device_choice(const Arguments& args) {
+  constexpr int kMostDevices{64};
+  DeviceChoice choice;
+  choice.kind = args.text("device", "auto");
+  if (choice.kind.starts_with("cuda:")) {
+    choice.options.index = static_cast<int>(parse_integer(choice.kind.substr(5), 0, kMostDevices - 1, "--device cuda:N"));
+    choice.kind = "cuda";
+  }
+  const std::vector<std::string> known{"auto", "cpu", "cuda", "reference", "emulator"};
+  check(std::find(known.begin(), known.end(), choice.kind) != known.end(), Exit::usage,
+        "--device: expected auto, cpu, cuda, cuda:N, reference or emulator, got '{}'", choice.kind);
+  choice.dtype = args.text("dtype", "auto");
+  choice.quant = args.text("quant", "none");
+  choice.options.threads = static_cast<int>(args.integer("threads", 0));
+  choice.options.cpu_level = args.text("cpu-level");
+  choice.options.switches = parse_ablations(args.text("ablate"));
+  return choice;
+}
+
+Sampling sampling_of(const Arguments& args, const ModelConfig& config) {
+  Sampling s = defaults_of(config.generation);
+  s.temperature = static_cast<float>(args.real("temperature", s.temperature));
+  s.top_k = static_cast<int>(args.integer("top-k", s.top_k));
+  s.top_p = static_cast<float>(args.real("top-p", s.top_p));
+  s.repetition_penalty = static_cast<float>(args.real("repetition-penalty", s.repetition_penalty));
+  s.sub_temperature = static_cast<float>(args.real("sub-temperature", s.sub_temperature));
+  s.sub_top_k = static_cast<int>(args.integer("sub-top-k", s.sub_top_k));
+  s.sub_top_p = static_cast<float>(args.real("sub-top-p", s.sub_top_p));
+  s.max_new_tokens = static_cast<int>(args.integer("max-new-tokens", s.max_new_tokens));
+  if (args.has("greedy")) s.greedy = s.sub_greedy = true;
+  check(!args.has("top-k") || s.top_k <= config.talker.dims.V, Exit::usage, "--top-k: expected 0..{}, got {}",
+        config.talker.dims.V, s.top_k);
+  check(!args.has("sub-top-k") || s.sub_top_k <= config.predictor.V, Exit::usage, "--sub-top-k: expected 0..{}, got {}",
+        config.predictor.V, s.sub_top_k);
+  return s;
+}
+
+uint64_t draw_seed() {
+  std::random_device device;
+  return device();
+}
+
+uint64_t seed_of_attempt(uint64_t seed, int attempt) {
+  if (attempt == 0) return seed;
+  // splitmix64: neighbouring seeds and attempts give unrelated numbers.
+  uint64_t z = seed + static_cast<uint64_t>(attempt) * 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (z ^ (z >> 31)) >> 1;  // can be given as --seed again
+}
+
+std::string choose_speaker_name(const std::optional<std::string>& asked, const ModelConfig& config) {
+  if (asked) return *asked == "none" ? "" : *asked;
+  const bool has_speakers = config.type == ModelType::custom_voice && !config.talker.speakers.empty();
+  return has_speakers ? config.talker.speakers.front().name : "";
+}
+
+std::string language_name(const std::string& asked, const ModelConfig& config) {
+  if (find_language(config, asked) != nullptr) return asked;
+  const std::string_view name = language_of_code(asked);
+  return name.empty() ? asked : std::string(name);
+}
+
+}  // namespace tts
