@@ -53,6 +53,14 @@ void bind(Model& model, const LoadOptions& options) {
   report_unknown(codec, bound, options.strict, model.warnings);
 }
 
+void check_tokenizer(const Model& model) {
+  check(model.tokenizer.size() <= model.config.talker.text_vocabulary, Exit::bad_input,
+        "{}: expected at most {} token ids (text_vocab_size of config.json), got {}",
+        model.files.path("vocab.json"), model.config.talker.text_vocabulary, model.tokenizer.size());
+}
+
+}  // namespace
+
 // The files are mapped already, or embedded: Tokenizer::load would open them once more.
 Tokenizer load_tokenizer(const ModelFiles& files, Pretokenizer pretokenizer) {
   Tokenizer::Files from;
@@ -67,14 +75,6 @@ Tokenizer load_tokenizer(const ModelFiles& files, Pretokenizer pretokenizer) {
   }
   return Tokenizer::from_files(from, pretokenizer);
 }
-
-void check_tokenizer(const Model& model) {
-  check(model.tokenizer.size() <= model.config.talker.text_vocabulary, Exit::bad_input,
-        "{}: expected at most {} token ids (text_vocab_size of config.json), got {}",
-        model.files.path("vocab.json"), model.config.talker.text_vocabulary, model.tokenizer.size());
-}
-
-}  // namespace
 
 VoiceRules parse_voice_rules(std::string_view bytes, const std::string& origin) {
   constexpr size_t kDescriptionBytes{2000};

@@ -78,5 +78,7 @@ struct LoadOptions {
   Pretokenizer pretokenizer = Pretokenizer::standard;
 };
 std::unique_ptr<Model> load_model(const std::string& directory_or_embedded, const LoadOptions& options = {});
+// The tokenizer alone; the other files of the directory may be absent.
+Tokenizer load_tokenizer(const ModelFiles& files, Pretokenizer pretokenizer);
 
 }  // namespace tts

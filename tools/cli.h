@@ -73,6 +73,7 @@ class Arguments {
 
  private:
   friend struct Parser;
+  friend Arguments parse_arguments(const Program& program, std::span<const std::string> words);
   const Program* program_ = nullptr;
   std::map<std::string, std::string, std::less<>> values_;
   const OptionRow& row(std::string_view name) const;  // a name that is not in the table is a mistake of ours

@@ -229,17 +229,19 @@ int speak_items(Run& run) {
   TraceFile trace(run.args);
   ResultSink sink(run.args, run.source->several(), run.source->json_lines());
   load_engine(run);
-  Exit first_failure = Exit::ok, code = Exit::ok;
+  Exit first_failure = Exit::ok;
+  bool limited = false;
   while (const std::optional<Item> item = run.source->next()) {
-    code = do_item(run, *item, sink);
-    if (first_failure == Exit::ok && code != Exit::ok && code != Exit::limit) first_failure = code;
-    if (code == Exit::limit && first_failure == Exit::ok) first_failure = Exit::limit;
-    if (first_failure == Exit::limit && code != Exit::ok) first_failure = code;
-    if (stop_reason() || (code != Exit::ok && code != Exit::limit && run.args.has("fail-fast"))) break;
+    const Exit code = do_item(run, *item, sink);
+    const bool failed = code != Exit::ok && code != Exit::limit;
+    limited = limited || code == Exit::limit;
+    if (failed && first_failure == Exit::ok) first_failure = code;
+    if (stop_reason() || (failed && run.args.has("fail-fast"))) break;
   }
   sink.finish();
   trace.finish();
-  return static_cast<int>(stop_reason().value_or(first_failure));
+  const Exit ended = first_failure == Exit::ok && limited ? Exit::limit : first_failure;
+  return static_cast<int>(stop_reason().value_or(ended));
 }
 
 // ---- codes alone ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,5 @@ namespace tts {
 
 int synthesise(const Arguments& args);     // the exit code
 int codec_decode(const Arguments& args);
-int print_config(const Arguments& args);
 
 }  // namespace tts

@@ -1,14 +1,23 @@
-# tools/common holds nothing: the files that several programs share are cli, report and the like, one library of them.
+# Programs: every tools/tts_x.cpp becomes tts-x; the other files are one library that they share.
 file(GLOB TTS_TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.cpp)
 file(GLOB TTS_PROGRAMS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/tts_*.cpp)
 list(REMOVE_ITEM TTS_TOOL_SOURCES ${TTS_PROGRAMS})
-if(TTS_TOOL_SOURCES)
-  add_library(tts_tools STATIC ${TTS_TOOL_SOURCES})
-  target_link_libraries(tts_tools PUBLIC tts_engine)
-else()
-  add_library(tts_tools INTERFACE)
-  target_link_libraries(tts_tools INTERFACE tts_engine)
+
+set(build_info ${CMAKE_BINARY_DIR}/build_info.cpp)
+set(cuda_architectures none)
+if(TTS_CUDA)
+  set(cuda_architectures "${CMAKE_CUDA_ARCHITECTURES}")
 endif()
+string(REPLACE ";" "," cuda_architectures "${cuda_architectures}")
+set(write_build_info ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -D OUTPUT=${build_info} -D VERSION=${PROJECT_VERSION}
+  "-DCOMPILER=${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}" -D BUILD_TYPE=${CMAKE_BUILD_TYPE}
+  "-DCUDA_ARCHITECTURES=${cuda_architectures}" -P ${CMAKE_SOURCE_DIR}/tools/build_info.cmake)
+add_custom_target(tts_build_info COMMAND ${write_build_info} BYPRODUCTS ${build_info} VERBATIM)
+
+add_library(tts_tools STATIC ${TTS_TOOL_SOURCES} ${build_info})
+target_link_libraries(tts_tools PUBLIC tts_engine)
+add_dependencies(tts_tools tts_build_info)
+
 foreach(source ${TTS_PROGRAMS})
   get_filename_component(name ${source} NAME_WE)
   string(REPLACE "_" "-" name ${name})
@@ -16,3 +25,19 @@ foreach(source ${TTS_PROGRAMS})
   target_link_libraries(${name} PRIVATE tts_tools)
   install(TARGETS ${name} RUNTIME)
 endforeach()
+
+# Man page and completions are printed by the program itself, so they cannot differ from its parser.
+set(pages ${CMAKE_BINARY_DIR}/pages)
+add_custom_command(OUTPUT ${pages}/tts-gen.1
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${pages}
+  COMMAND $<TARGET_FILE:tts-gen> --man > ${pages}/tts-gen.1
+  COMMAND $<TARGET_FILE:tts-gen> --completion bash > ${pages}/tts-gen
+  COMMAND $<TARGET_FILE:tts-gen> --completion zsh > ${pages}/_tts-gen
+  COMMAND $<TARGET_FILE:tts-gen> --completion fish > ${pages}/tts-gen.fish
+  DEPENDS tts-gen VERBATIM)
+add_custom_target(tts_pages ALL DEPENDS ${pages}/tts-gen.1)
+include(GNUInstallDirs)
+install(FILES ${pages}/tts-gen.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${pages}/tts-gen DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${pages}/_tts-gen DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${pages}/tts-gen.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
