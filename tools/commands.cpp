@@ -40,7 +40,7 @@ namespace {
 
 struct VoiceFacts {
   std::string type, size, description;
-  std::vector<std::string> speakers, languages, accepts;
+  std::vector<std::string> speakers{}, languages{}, accepts{};
 };
 
 VoiceFacts facts_of(const Model& model) {

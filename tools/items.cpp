@@ -135,7 +135,7 @@ struct ItemSource::State {
   }
 
   Item one_text() {
-    Item item{.id = numbered(1), .id_number = {}, .where = {}, .text = std::move(*whole)};
+    Item item{.id = numbered(1), .text = std::move(*whole)};
     whole.reset();
     size_t offset = 0;
     if (from_file) {

@@ -13,14 +13,14 @@
 namespace tts {
 
 struct Item {
-  std::string id;                      // of the JSON line; else the number with four digits
-  std::optional<int64_t> id_number;    // when the JSON line gives a number as id
-  std::string where;                   // "" or "items.jsonl: line 3: ", for messages
-  std::string text;
-  std::optional<std::string> speaker, language, instruct, output;
-  std::optional<int64_t> seed;
-  std::vector<std::string> notes;      // what was dropped from the text, for -v
-  std::exception_ptr error;            // the line could not be understood
+  std::string id{};                    // of the JSON line; else the number with four digits
+  std::optional<int64_t> id_number{};  // when the JSON line gives a number as id
+  std::string where{};                 // "" or "items.jsonl: line 3: ", for messages
+  std::string text{};
+  std::optional<std::string> speaker{}, language{}, instruct{}, output{};
+  std::optional<int64_t> seed{};
+  std::vector<std::string> notes{};    // what was dropped from the text, for -v
+  std::exception_ptr error{};          // the line could not be understood
 };
 
 class ItemSource {

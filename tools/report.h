@@ -44,15 +44,15 @@ class ProgressLine {
 
 struct ItemResult {
   const Item* item = nullptr;
-  std::string output, format;      // "-" is standard output
+  std::string output{}, format{};  // "-" is standard output
   int sample_rate = 0;
   int64_t samples = 0;
   int attempts = 1;
-  std::optional<uint64_t> seed;    // none: nothing was drawn (--from-codes)
-  std::string speaker, language_asked;
-  Spoken spoken;
+  std::optional<uint64_t> seed{};  // none: nothing was drawn (--from-codes)
+  std::string speaker{}, language_asked{};
+  Spoken spoken{};
   double load_ms = 0, wall_ms = 0;
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings{};
   double seconds() const { return sample_rate > 0 ? static_cast<double>(samples) / sample_rate : 0; }
   double rtf() const { return seconds() > 0 ? wall_ms / 1000 / seconds() : 0; }
 };

@@ -39,12 +39,12 @@ OutputPlan with_format(OutputPlan plan, const Arguments& args) {
 OutputPlan default_output(const Arguments& args) {
   const bool json = args.has("json") && args.text("json").empty();
   if (isatty(STDOUT_FILENO) == 1) {
-    if (const auto player = find_player()) return {.path = {}, .player = *player, .said = "no --output: playing through " + *player};
-    return {.path = "out.wav", .player = {}, .said = "no --output and no player found: writing out.wav"};
+    if (const auto player = find_player()) return {.player = *player, .said = "no --output: playing through " + *player};
+    return {.path = "out.wav", .said = "no --output and no player found: writing out.wav"};
   }
   if (is_pipe(STDOUT_FILENO) && !json)
-    return {.path = "-", .player = {}, .said = "no --output: a stream on standard output"};
-  return {.path = "out.wav", .player = {}, .said = "no --output: writing out.wav"};
+    return {.path = "-", .said = "no --output: a stream on standard output"};
+  return {.path = "out.wav", .said = "no --output: writing out.wav"};
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ OutputPlan plan_output(const Arguments& args) {
       plan.path = format("out.{}", extension(choose_audio_format("", args.text("format"))));
     return with_format(plan, args);
   }
-  const OutputPlan plan = with_format({.path = args.text("output"), .player = {}, .said = {}}, args);
+  const OutputPlan plan = with_format({.path = args.text("output")}, args);
   const bool json = args.has("json") && (args.text("json").empty() || args.text("json") == "-");
   check(plan.path != "-" || !json, Exit::usage, "--json: standard output carries the audio; give --json=FILE");
   check(plan.path != "-" || isatty(STDOUT_FILENO) == 0, Exit::usage,
@@ -85,7 +85,7 @@ OutputPlan plan_item_output(const Arguments& args, const std::string& id, const 
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   check(!error, Exit::output, "{}: cannot be made: {}", path.parent_path().string(), error.message());
-  return with_format({.path = path.string(), .player = {}, .said = {}}, args);
+  return with_format({.path = path.string()}, args);
 }
 
 void check_output_path(const std::string& path, bool keep_existing, std::span<const std::string> inputs) {

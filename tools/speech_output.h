@@ -14,12 +14,12 @@
 namespace tts {
 
 struct OutputPlan {
-  std::string path;    // a file, FIFO or device; "-": standard output
-  std::string player;  // instead of a path
+  std::string path{};  // a file, FIFO or device; "-": standard output
+  std::string player{};  // instead of a path
   AudioFormat format = AudioFormat::wav;
   int rate_hz = 0;     // 0: the model's
   bool keep_existing = false;
-  std::string said;    // how it was chosen, when nobody chose it
+  std::string said{};  // how it was chosen, when nobody chose it
   bool is_stream() const { return !player.empty() || path == "-"; }
   std::string name() const { return player.empty() ? path : player; }
 };

@@ -19,13 +19,13 @@ struct Run {
   const Arguments& args;
   Log log;
   ItemSource* source = nullptr;   // null: codes instead of text
-  OutputPlan output;              // of a single item
-  std::optional<uint64_t> seed;
+  OutputPlan output{};            // of a single item
+  std::optional<uint64_t> seed{};
   int retries = 0;
   bool streaming = false;
-  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Engine> engine{};
   double load_ms = 0;
-  std::set<std::string> outputs;  // names of this run: no item replaces another one's file
+  std::set<std::string> outputs{};  // names of this run: no item replaces another one's file
 };
 
 Run open_run(const Arguments& args, bool several) {
@@ -34,8 +34,7 @@ Run open_run(const Arguments& args, bool several) {
         args.text("output"));
   check(!several || !args.has("codes"), Exit::usage, "--codes: expected one item, got --input {}", args.text("input"));
   check(several || !args.has("output-dir"), Exit::usage, "--output-dir: expected --input lines or jsonl; one item goes to --output");
-  check(!args.has("codes") || is_codes_name(args.text("codes")), Exit::usage,
-        "--codes: expected a name that ends in .json or .safetensors, got '{}'", args.text("codes"));
+  if (args.has("codes")) codes_form(args.text("codes"));
   run.retries = static_cast<int>(args.integer("retries", 0));
   if (!several) run.output = plan_output(args);
   run.streaming = args.has("stream") || run.output.is_stream();
@@ -105,7 +104,7 @@ void write_codes(const Run& run, const Spoken& spoken, bool partial) {
   if (!run.args.has("codes")) return;
   const std::string path = run.args.text("codes");
   const Orderly orderly;
-  save_codes(partial ? partial_name(path) : path, {.groups = run.engine->model().config.talker.groups, .codes = spoken.codes});
+  save_codes(partial ? partial_name(path) : path, {.groups = run.engine->model().config.talker.groups, .values = spoken.codes});
 }
 
 bool ended_by_itself(FinishReason reason) { return reason == FinishReason::eos; }
@@ -143,7 +142,7 @@ ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
   const ModelConfig& config = run.engine->model().config;
   const uint64_t seed = request.seed;
   SpeechOutput output(plan, config.codec.sample_rate);
-  ItemResult result{.item = &item, .output = {}, .format = std::string(str(plan.format)), .spoken = {}};
+  ItemResult result{.item = &item, .format = std::string(str(plan.format))};
   for (result.attempts = 1;; ++result.attempts) {
     request.seed = seed_of_attempt(seed, result.attempts - 1);
     result.spoken = attempt(run, request, output);
@@ -171,10 +170,13 @@ ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
   return result;
 }
 
+// Whose item a line on standard error is about, when there are several.
+std::string prefix(const Run& run, const Item& item) { return run.source->several() ? item.where : std::string(); }
+
 void say_speaker(const Run& run, const Item& item) {
   if (item.speaker || run.args.has("speaker")) return;
   const std::string name = choose_speaker_name(std::nullopt, run.engine->model().config);
-  if (!name.empty()) run.log.say(format("{}speaker: {}, the first of this checkpoint (choose with --speaker)", item.where, name));
+  if (!name.empty()) run.log.say(format("{}speaker: {}, the first of this checkpoint (choose with --speaker)", prefix(run, item), name));
 }
 
 // The exit code of the item; its JSON line is out when this returns.
@@ -192,8 +194,8 @@ Exit do_item(Run& run, const Item& item, ResultSink& sink) {
     }
     say_speaker(run, item);
     const ItemResult result = speak_item(run, item, plan);
-    for (const std::string& warning : result.warnings) run.log.say(item.where + warning);
-    run.log.say(item.where + summary(result));
+    for (const std::string& warning : result.warnings) run.log.say(prefix(run, item) + warning);
+    run.log.say(prefix(run, item) + summary(result));
     sink.line(result_json(result, *run.engine));
     if (was_stopped(result.spoken.finish)) return *stop_reason();
     return ended_by_itself(result.spoken.finish) ? Exit::ok : Exit::limit;
@@ -248,19 +250,15 @@ int speak_items(Run& run) {
 
 int speak_codes(Run& run, const std::string& path) {
   TraceFile trace(run.args);
-  const CodesFile codes = load_codes(path);
+  const Codes codes = load_codes(path);
   load_engine(run);
   const ModelConfig& config = run.engine->model().config;
-  check(codes.groups == config.talker.groups, Exit::bad_input, "{}: expected {} groups, got {}", path, config.talker.groups,
-        codes.groups);
-  check(codes.frames() > 0, Exit::bad_input, "{}: nothing to decode: expected at least one frame, got 0", path);
-  check(codes.frames() <= limits::kFrames, Exit::bad_input, "{}: expected at most {} frames, got {}", path,
-        limits::kFrames.value, codes.frames());
+  check_codes(codes, config.codec.groups, config.codec.codebook_size, path);
   const auto begin = Clock::now();
-  const std::vector<float> samples = run.engine->decode(codes.codes);
+  const std::vector<float> samples = run.engine->decode(codes.values);
   Item item;
   item.id = "0001";
-  ItemResult result{.item = &item, .output = {}, .format = std::string(str(run.output.format)), .spoken = {}};
+  ItemResult result{.item = &item, .format = std::string(str(run.output.format))};
   result.spoken.times.codec = ms_since(begin);
   SpeechOutput output(run.output, config.codec.sample_rate);
   output.write(samples);
