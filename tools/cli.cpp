@@ -19,14 +19,15 @@ std::string with_dashes(std::string_view word) {
 
 }  // namespace
 
-// ---- numbers and words ----------------------------------------------------------------------------------------------
+// ---- numbers and words
+// ----------------------------------------------------------------------------------------------
 
 int64_t parse_integer(std::string_view word, int64_t low, int64_t high, std::string_view what) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   const bool whole = error == std::errc{} && end == word.data() + word.size();
-  check(whole && value >= low && value <= high, Exit::usage, "{}: expected an integer in {}..{}, got '{}'", what, low,
-        high, word);
+  check(whole && value >= low && value <= high, Exit::usage, "{}: expected an integer in {}..{}, got '{}'",
+        what, low, high, word);
   return value;
 }
 
@@ -35,7 +36,8 @@ double parse_real(std::string_view word, double low, double high, bool low_open,
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   const bool whole = error == std::errc{} && end == word.data() + word.size() && std::isfinite(value);
   check(whole && value <= high && (low_open ? value > low : value >= low), Exit::usage,
-        "{}: expected a number {} {} and at most {}, got '{}'", what, low_open ? "above" : "of at least", low, high, word);
+        "{}: expected a number {} {} and at most {}, got '{}'", what, low_open ? "above" : "of at least", low,
+        high, word);
   return value;
 }
 
@@ -64,7 +66,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// ---- parsing ----------------------------------------------------------------------------------------------------------
+// ---- parsing
+// ----------------------------------------------------------------------------------------------------------
 
 struct Parser {
   const Program& program;
@@ -99,24 +102,26 @@ struct Parser {
   const OptionRow& letter_option(char letter) const {
     const auto found = std::find_if(program.options.begin(), program.options.end(),
                                     [&](const OptionRow& row) { return row.letter == letter; });
-    check(found != program.options.end(), Exit::usage, "unknown option '-{}'; {} --help lists the known ones", letter,
-          program.name);
+    check(found != program.options.end(), Exit::usage, "unknown option '-{}'; {} --help lists the known ones",
+          letter, program.name);
     return *found;
   }
 
   void take(const OptionRow& row, std::string value) {
     const std::string what = format("--{}", row.name);
-    check(value.size() <= kWordBytes, Exit::usage, "{}: expected at most {} bytes, got {}", what, kWordBytes, value.size());
-    check(row.kind == ArgKind::flag || !args.values_.contains(row.name), Exit::usage, "{}: given twice", what);
-    if (row.kind == ArgKind::integer)
-      parse_integer(value, row.least, row.most, what);
+    check(value.size() <= kWordBytes, Exit::usage, "{}: expected at most {} bytes, got {}", what, kWordBytes,
+          value.size());
+    check(row.kind == ArgKind::flag || !args.values_.contains(row.name), Exit::usage, "{}: given twice",
+          what);
+    if (row.kind == ArgKind::integer) parse_integer(value, row.least, row.most, what);
     if (row.kind == ArgKind::real) parse_real(value, row.low, row.high, row.low_open, what);
     if (row.kind == ArgKind::choice) {
       const auto known = split_choices(row.choices);
-      check(std::find(known.begin(), known.end(), value) != known.end(), Exit::usage, "{}: expected {}, got '{}'", what,
-            row.choices, value);
+      check(std::find(known.begin(), known.end(), value) != known.end(), Exit::usage,
+            "{}: expected {}, got '{}'", what, row.choices, value);
     }
-    check(row.kind != ArgKind::path || !value.empty(), Exit::usage, "{}: expected {}, got an empty word", what, row.value);
+    check(row.kind != ArgKind::path || !value.empty(), Exit::usage, "{}: expected {}, got an empty word",
+          what, row.value);
     args.values_[row.name] = std::move(value);
   }
 
@@ -129,10 +134,11 @@ struct Parser {
     const size_t equals = word.find('=');
     const OptionRow& row = long_option(word.substr(0, equals));
     if (equals != word.npos) {
-      check(row.kind != ArgKind::flag, Exit::usage, "--{}: takes no value, got '{}'", row.name, word.substr(equals + 1));
+      check(row.kind != ArgKind::flag, Exit::usage, "--{}: takes no value, got '{}'", row.name,
+            word.substr(equals + 1));
       const std::string value(word.substr(equals + 1));
-      check(row.kind != ArgKind::optional_path || !value.empty(), Exit::usage, "--{}: expected {}, got an empty word",
-            row.name, row.value);
+      check(row.kind != ArgKind::optional_path || !value.empty(), Exit::usage,
+            "--{}: expected {}, got an empty word", row.name, row.value);
       take(row, value);
     } else if (row.kind == ArgKind::flag || row.kind == ArgKind::optional_path) {
       take(row, "");
@@ -191,13 +197,14 @@ struct Parser {
   void check_fit() const {
     const CommandRow& command = program.commands[args.command];
     for (const auto& [name, value] : args.values_) {
-      check((find(name)->commands >> args.command & 1) != 0, Exit::usage, "--{}: does not apply to '{}{}{}'", name,
-            program.name, *command.name ? " " : "", command.name);
+      check((find(name)->commands >> args.command & 1) != 0, Exit::usage, "--{}: does not apply to '{}{}{}'",
+            name, program.name, *command.name ? " " : "", command.name);
     }
     if (args.has("help") || args.has("version") || args.has("completion")) return;
     const auto count = static_cast<int>(args.operands.size());
-    check(count >= command.min_operands && count <= command.max_operands, Exit::usage, "{}: expected {}, got {} words",
-          *command.name ? command.name : program.name, command.operands, count);
+    check(count >= command.min_operands && count <= command.max_operands, Exit::usage,
+          "{}: expected {}, got {} words", *command.name ? command.name : program.name, command.operands,
+          count);
   }
 };
 
@@ -225,7 +232,8 @@ int64_t Arguments::integer(std::string_view name, int64_t otherwise) const {
 double Arguments::real(std::string_view name, double otherwise) const {
   const OptionRow& known = row(name);
   const auto found = values_.find(name);
-  return found == values_.end() ? otherwise : parse_real(found->second, known.low, known.high, known.low_open, name);
+  return found == values_.end() ? otherwise
+                                : parse_real(found->second, known.low, known.high, known.low_open, name);
 }
 
 Arguments parse_arguments(const Program& program, std::span<const std::string> words) {

@@ -1,5 +1,5 @@
-// The command line of a program as one table. Parser, --help, the man page and the completions of three shells are made
-// from it, so none of them can say something else than the others.
+// The command line of a program as one table. Parser, --help, the man page and the completions of three
+// shells are made from it, so none of them can say something else than the others.
 //
 //   const OptionRow kRows[] = {{.name = "seed", .kind = ArgKind::integer, .value = "N", .help = "..."}, ...};
 //   const Program kProgram{.name = "tts-x", .summary = "...", .commands = kCommands, .options = kRows};
@@ -31,10 +31,10 @@ enum class ArgKind : uint8_t {
 using CommandSet = uint32_t;  // bit i: the i-th row of Program::commands
 
 struct OptionRow {
-  const char* name;             // long name, words separated by -
+  const char* name;  // long name, words separated by -
   char letter = 0;
   ArgKind kind = ArgKind::flag;
-  const char* value = "";       // what the help calls the argument
+  const char* value = "";  // what the help calls the argument
   const char* group = "";
   CommandSet commands = 1;
   const char* choices = "";
@@ -42,23 +42,23 @@ struct OptionRow {
   double low = 0, high = 0;
   bool low_open = false;
   const char* help = "";
-  const char* example = "";     // arguments of one command that uses it, for the man page and the tests
+  const char* example = "";  // arguments of one command that uses it, for the man page and the tests
 };
 
 struct CommandRow {
-  const char* name;             // "" is the act without a command word; "codec decode" is two words
-  const char* operands;         // "[TEXT...]"
+  const char* name;      // "" is the act without a command word; "codec decode" is two words
+  const char* operands;  // "[TEXT...]"
   const char* help;
   int min_operands = 0, max_operands = 0;
 };
 
 struct Program {
   const char* name;
-  const char* summary;          // one line
-  const char* description;      // paragraphs, separated by an empty line
+  const char* summary;      // one line
+  const char* description;  // paragraphs, separated by an empty line
   std::span<const CommandRow> commands;
   std::span<const OptionRow> options;
-  const char* footer = "";      // exit codes and environment, for help and man page
+  const char* footer = "";  // exit codes and environment, for help and man page
 };
 
 class Arguments {
@@ -68,8 +68,8 @@ class Arguments {
   int64_t integer(std::string_view name, int64_t otherwise) const;
   double real(std::string_view name, double otherwise) const;
 
-  size_t command = 0;                  // index into Program::commands
-  std::vector<std::string> operands;   // what is not an option
+  size_t command = 0;                 // index into Program::commands
+  std::vector<std::string> operands;  // what is not an option
 
  private:
   friend struct Parser;
@@ -90,7 +90,8 @@ double parse_real(std::string_view word, double low, double high, bool low_open,
 std::vector<std::string_view> split_choices(std::string_view choices);
 size_t edit_distance(std::string_view a, std::string_view b);
 
-// ---- what is printed from the table (tools/cli_pages.cpp) ---------------------------------------------------------
+// ---- what is printed from the table (tools/cli_pages.cpp)
+// ---------------------------------------------------------
 std::string help_page(const Program& program);
 std::string man_page(const Program& program, std::string_view version);
 std::string completion_script(const Program& program, std::string_view shell);  // bash, zsh, fish

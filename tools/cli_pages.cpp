@@ -31,9 +31,11 @@ std::string number_text(double value) {
 
 // "help text (0..200)"
 std::string full_help(const OptionRow& row) {
-  if (row.kind == ArgKind::integer && row.most != INT64_MAX) return format("{} ({}..{})", row.help, row.least, row.most);
+  if (row.kind == ArgKind::integer && row.most != INT64_MAX)
+    return format("{} ({}..{})", row.help, row.least, row.most);
   if (row.kind == ArgKind::real)
-    return format("{} ({}{} .. {})", row.help, row.low_open ? "above " : "", number_text(row.low), number_text(row.high));
+    return format("{} ({}{} .. {})", row.help, row.low_open ? "above " : "", number_text(row.low),
+                  number_text(row.high));
   return row.help;
 }
 
@@ -77,15 +79,20 @@ std::string command_line(const Program& program, const CommandRow& command) {
                 *command.operands ? " " : "", command.operands);
 }
 
-// ---- man page -----------------------------------------------------------------------------------------------------
+// ---- man page
+// -----------------------------------------------------------------------------------------------------
 
 std::string roff(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else if (c == '\'' || c == '.') out += std::string("\\&") + c;
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else if (c == '\'' || c == '.')
+      out += std::string("\\&") + c;
+    else
+      out += c;
   }
   return out;
 }
@@ -100,7 +107,8 @@ std::string roff_paragraphs(std::string_view text) {
   return out;
 }
 
-// ---- completions ----------------------------------------------------------------------------------------------------
+// ---- completions
+// ----------------------------------------------------------------------------------------------------
 
 std::vector<std::string_view> command_words(const Program& program) {
   std::vector<std::string_view> words;
@@ -128,7 +136,8 @@ std::string bash_script(const Program& program) {
   std::string options, cases;
   for (const OptionRow& row : program.options) {
     options += format("{}--{}", options.empty() ? "" : " ", row.name);
-    const std::string labels = row.letter ? format("-{}|--{}", row.letter, row.name) : format("--{}", row.name);
+    const std::string labels =
+        row.letter ? format("-{}|--{}", row.letter, row.name) : format("--{}", row.name);
     if (row.kind == ArgKind::choice) {
       cases += format("    {}) COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n", labels,
                       joined(split_choices(row.choices), " "));
@@ -139,22 +148,28 @@ std::string bash_script(const Program& program) {
     }
   }
   const std::string function = function_name(program);
-  return format("# bash completion of {}\n{}() {\n  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-                "  case $previous in\n{}  esac\n  if [[ $word == -* ]]; then\n"
-                "    COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n  else\n"
-                "    COMPREPLY=($(compgen -W '{}' -f -- \"$word\"))\n  fi\n}\ncomplete -o filenames -F {} {}\n",
-                program.name, function, cases, options, joined(command_words(program), " "), function, program.name);
+  return format(
+      "# bash completion of {}\n{}() {\n  local word=${COMP_WORDS[COMP_CWORD]} "
+      "previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+      "  case $previous in\n{}  esac\n  if [[ $word == -* ]]; then\n"
+      "    COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n  else\n"
+      "    COMPREPLY=($(compgen -W '{}' -f -- \"$word\"))\n  fi\n}\ncomplete -o filenames -F {} {}\n",
+      program.name, function, cases, options, joined(command_words(program), " "), function, program.name);
 }
 
 std::string zsh_script(const Program& program) {
   std::string specs;
   for (const OptionRow& row : program.options) {
     std::string help(row.help);
-    std::replace_if(help.begin(), help.end(), [](char c) { return c == '[' || c == ']' || c == ':'; }, ' ');
+    std::replace_if(
+        help.begin(), help.end(), [](char c) { return c == '[' || c == ']' || c == ':'; }, ' ');
     std::string action;
-    if (row.kind == ArgKind::choice) action = format(":{}:({})", row.name, joined(split_choices(row.choices), " "));
-    else if (row.kind == ArgKind::path) action = format(":{}:_files", row.name);
-    else if (row.kind != ArgKind::flag && row.kind != ArgKind::optional_path) action = format(":{}:", row.name);
+    if (row.kind == ArgKind::choice)
+      action = format(":{}:({})", row.name, joined(split_choices(row.choices), " "));
+    else if (row.kind == ArgKind::path)
+      action = format(":{}:_files", row.name);
+    else if (row.kind != ArgKind::flag && row.kind != ArgKind::optional_path)
+      action = format(":{}:", row.name);
     specs += format("  '--{}[{}]{}' \\\n", row.name, quoted(help), action);
     if (row.letter) specs += format("  '-{}[{}]{}' \\\n", row.letter, quoted(help), action);
   }
@@ -169,9 +184,12 @@ std::string fish_script(const Program& program) {
   for (const OptionRow& row : program.options) {
     out += format("complete -c {} -l {}", program.name, row.name);
     if (row.letter) out += format(" -s {}", row.letter);
-    if (row.kind == ArgKind::choice) out += format(" -x -a '{}'", joined(split_choices(row.choices), " "));
-    else if (row.kind == ArgKind::path) out += " -r";
-    else if (row.kind != ArgKind::flag && row.kind != ArgKind::optional_path) out += " -x";
+    if (row.kind == ArgKind::choice)
+      out += format(" -x -a '{}'", joined(split_choices(row.choices), " "));
+    else if (row.kind == ArgKind::path)
+      out += " -r";
+    else if (row.kind != ArgKind::flag && row.kind != ArgKind::optional_path)
+      out += " -x";
     out += format(" -d '{}'\n", quoted(row.help));
   }
   return out;
@@ -196,9 +214,11 @@ std::string help_page(const Program& program) {
 
 std::string man_page(const Program& program, std::string_view version) {
   std::string title(program.name);
-  std::transform(title.begin(), title.end(), title.begin(), [](char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
-  std::string out = format(".TH {} 1 \"\" \"tts-engine {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n",
-                           roff(title), version, roff(program.name), roff(program.summary));
+  std::transform(title.begin(), title.end(), title.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+  std::string out =
+      format(".TH {} 1 \"\" \"tts-engine {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n",
+             roff(title), version, roff(program.name), roff(program.summary));
   for (const CommandRow& command : program.commands) out += roff(command_line(program, command)) + "\n.br\n";
   out += ".SH DESCRIPTION\n" + roff_paragraphs(program.description) + ".SH COMMANDS\n";
   for (const CommandRow& command : program.commands)
@@ -210,8 +230,8 @@ std::string man_page(const Program& program, std::string_view version) {
       if (group != row.group) continue;
       std::string head = spelling(row);
       head.erase(0, head.find_first_not_of(' '));
-      out += format(".TP\n.B {}\n{}\n.br\nExample: {} {}\n", roff(head), roff(full_help(row)), roff(program.name),
-                    roff(row.example));
+      out += format(".TP\n.B {}\n{}\n.br\nExample: {} {}\n", roff(head), roff(full_help(row)),
+                    roff(program.name), roff(row.example));
     }
   }
   return out + ".SH EXIT STATUS AND ENVIRONMENT\n.nf\n" + roff(program.footer) + ".fi\n";

@@ -24,7 +24,8 @@ void string_array(JsonWriter& json, std::string_view key, const std::vector<std:
 
 }  // namespace
 
-// ---- inspect ----------------------------------------------------------------------------------------------------------
+// ---- inspect
+// ----------------------------------------------------------------------------------------------------------
 
 int inspect(const Arguments& args) {
   const auto model = load_model(args.operands.front(), load_options(args));
@@ -34,7 +35,8 @@ int inspect(const Arguments& args) {
   return 0;
 }
 
-// ---- voices -----------------------------------------------------------------------------------------------------------
+// ---- voices
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -64,8 +66,10 @@ std::string voices_json(const VoiceFacts& facts, const Model& model) {
   json.key("speakers").begin_array();
   for (const Speaker& speaker : model.config.talker.speakers) {
     json.begin_object().field("name", std::string_view(speaker.name)).key("dialect");
-    if (speaker.dialect.empty()) json.null();
-    else json.value(std::string_view(speaker.dialect));
+    if (speaker.dialect.empty())
+      json.null();
+    else
+      json.value(std::string_view(speaker.dialect));
     json.end_object();
   }
   json.end_array();
@@ -83,7 +87,8 @@ std::string voices_text(const VoiceFacts& facts, const Model& model) {
   out += format("speakers   {}\n", facts.speakers.empty() ? "none" : joined(facts.speakers));
   out += format("languages  auto{}{}\n", facts.languages.empty() ? "" : ", ", joined(facts.languages));
   out += format("accepts    {}\n", joined(facts.accepts));
-  if (model.rules.max_characters > 0) out += format("reach      {} characters per item\n", model.rules.max_characters);
+  if (model.rules.max_characters > 0)
+    out += format("reach      {} characters per item\n", model.rules.max_characters);
   return out;
 }
 
@@ -97,7 +102,8 @@ int voices(const Arguments& args) {
   return 0;
 }
 
-// ---- tokens -----------------------------------------------------------------------------------------------------------
+// ---- tokens
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -123,23 +129,25 @@ std::string tokens_text(const Tokenizer& tokenizer, std::span<const int32_t> ids
 }
 
 void limit_length(const Item& item) {
-  check(static_cast<int64_t>(item.text.size()) <= limits::kInputBytes, Exit::bad_input, "{}text: expected at most {} bytes, got {}",
-        item.where, limits::kInputBytes.value, item.text.size());
+  check(static_cast<int64_t>(item.text.size()) <= limits::kInputBytes, Exit::bad_input,
+        "{}text: expected at most {} bytes, got {}", item.where, limits::kInputBytes.value, item.text.size());
 }
 
 }  // namespace
 
 int tokens(const Arguments& args) {
   ItemSource source(args, true);
-  const Tokenizer tokenizer = load_tokenizer(ModelFiles::open(model_choice(args)), load_options(args).pretokenizer);
+  const Tokenizer tokenizer =
+      load_tokenizer(ModelFiles::open(model_choice(args)), load_options(args).pretokenizer);
   ResultSink sink(args, source.several(), false);
   Exit first_failure = Exit::ok;
   while (const std::optional<Item> item = source.next()) {
     try {
       if (item->error) std::rethrow_exception(item->error);
       limit_length(*item);
-      const std::vector<int32_t> ids =
-          args.has("raw-control-tokens") ? tokenizer.encode_with_control(item->text) : tokenizer.encode(item->text);
+      const std::vector<int32_t> ids = args.has("raw-control-tokens")
+                                           ? tokenizer.encode_with_control(item->text)
+                                           : tokenizer.encode(item->text);
       if (args.has("json")) {
         sink.line(tokens_json(*item, tokenizer, ids));
       } else {

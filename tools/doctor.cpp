@@ -23,8 +23,8 @@ constexpr int kTestTokens{5};  // 4 frames of the embedded voice: about two seco
 struct DeviceCheck {
   std::string kind;
   DeviceFacts facts;
-  std::string trouble;          // why it cannot run; empty: it can
-  std::string self_test;        // "passed", "not run: ...", "FAILED: ..."
+  std::string trouble;    // why it cannot run; empty: it can
+  std::string self_test;  // "passed", "not run: ...", "FAILED: ..."
   double milliseconds = 0;
   bool failed() const { return self_test.starts_with("FAILED"); }
 };
@@ -37,7 +37,8 @@ DeviceChoice choice_for(const Arguments& args, const std::string& kind) {
 }
 
 // Greedy codes of a fixed text; all devices must find the same ones in f32.
-std::vector<int32_t> test_codes(std::shared_ptr<const Model> model, const DeviceChoice& choice, double& milliseconds) {
+std::vector<int32_t> test_codes(std::shared_ptr<const Model> model, const DeviceChoice& choice,
+                                double& milliseconds) {
   Engine engine(model, choice);
   SpeakRequest request;
   request.text = kTestText;
@@ -75,7 +76,8 @@ std::vector<DeviceCheck> check_devices(const Arguments& args) {
         c.self_test = "not run: this build carries no voice";
       }
     } catch (const Error& error) {
-      (error.exit == Exit::device ? c.trouble : c.self_test) = (error.exit == Exit::device ? "" : "FAILED: ") + std::string(error.what());
+      (error.exit == Exit::device ? c.trouble : c.self_test) =
+          (error.exit == Exit::device ? "" : "FAILED: ") + std::string(error.what());
     }
   }
   return checks;
@@ -108,16 +110,20 @@ Machine this_machine(const Arguments& args) {
 }
 
 std::string doctor_text(const Machine& machine, const std::vector<DeviceCheck>& checks) {
-  std::string out = format("tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nsets       {}\nGPU        {}\ncharacters {}\n",
-                           kVersion, kCommit, machine.system, fixed(static_cast<double>(machine.memory_bytes) / 1e9, 1),
-                           machine.cores, processor_sets(), machine.driver, unicode_versions());
-  out += format("voice      {}\nauto       {}\n", has_embedded_voice() ? "embedded" : "none embedded", machine.automatic);
+  std::string out = format(
+      "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nsets       {}\nGPU        "
+      "{}\ncharacters {}\n",
+      kVersion, kCommit, machine.system, fixed(static_cast<double>(machine.memory_bytes) / 1e9, 1),
+      machine.cores, processor_sets(), machine.driver, unicode_versions());
+  out += format("voice      {}\nauto       {}\n", has_embedded_voice() ? "embedded" : "none embedded",
+                machine.automatic);
   for (const DeviceCheck& c : checks) {
     out += format("{}{}", c.kind, std::string(c.kind.size() < 11 ? 11 - c.kind.size() : 1, ' '));
     if (!c.trouble.empty()) {
       out += "not usable: " + c.trouble + "\n";
     } else {
-      out += format("{}, {} threads, {}; self-test {}", c.facts.name, c.facts.threads, c.facts.dtype, c.self_test);
+      out += format("{}, {} threads, {}; self-test {}", c.facts.name, c.facts.threads, c.facts.dtype,
+                    c.self_test);
       out += c.milliseconds > 0 ? format(" in {} ms\n", fixed(c.milliseconds, 0)) : "\n";
     }
   }
@@ -128,7 +134,8 @@ std::string doctor_json(const Machine& machine, const std::vector<DeviceCheck>& 
   JsonWriter json;
   json.begin_object().field("version", kVersion).field("commit", kCommit);
   json.field("system", std::string_view(machine.system)).field("memory_bytes", machine.memory_bytes);
-  json.field("cores", static_cast<int>(machine.cores)).field("processor_sets", std::string_view(processor_sets()));
+  json.field("cores", static_cast<int>(machine.cores))
+      .field("processor_sets", std::string_view(processor_sets()));
   text_field(json, "driver", machine.driver);
   json.field("unicode", std::string_view(unicode_versions())).field("embedded_voice", has_embedded_voice());
   text_field(json, "auto", machine.automatic);

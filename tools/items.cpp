@@ -90,7 +90,8 @@ std::string joined(const std::vector<std::string>& words) {
 
 Item parse_json_item(std::string_view line, const std::string& origin) {
   const Json json = Json::parse(line, origin);
-  check(json.kind() == Json::Kind::object, Exit::bad_input, "{}: expected an object, got {}", origin, json.brief());
+  check(json.kind() == Json::Kind::object, Exit::bad_input, "{}: expected an object, got {}", origin,
+        json.brief());
   json.allow_only({"id", "text", "speaker", "language", "instruct", "seed", "output"});
   Item item;
   item.text = json.at("text").text();
@@ -117,7 +118,7 @@ struct ItemSource::State {
   bool exact = false, raw = false, lines = false, json = false;
   std::string file;
   std::optional<std::string> whole;  // one text that is there already
-  bool from_file = false;            // the text lies in a file or stream: BOM and the last line end are not text
+  bool from_file = false;  // the text lies in a file or stream: BOM and the last line end are not text
   std::unique_ptr<LineReader> reader;
 
   void open(const std::string& path) {
@@ -129,7 +130,8 @@ struct ItemSource::State {
     int descriptor = STDIN_FILENO;
     if (path != "-") {
       descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-      check(descriptor >= 0, Exit::bad_input, "{}: cannot be opened: {}", path, std::generic_category().message(errno));
+      check(descriptor >= 0, Exit::bad_input, "{}: cannot be opened: {}", path,
+            std::generic_category().message(errno));
     }
     reader = std::make_unique<LineReader>(descriptor, path == "-" ? "standard input" : path);
   }
@@ -185,11 +187,14 @@ ItemSource::ItemSource(const Arguments& args, bool exact) : state_(std::make_uni
   s.raw = args.has("raw-control-tokens");
   s.lines = args.text("input", "text") == "lines";
   s.json = args.text("input", "text") == "jsonl";
-  const int sources = (args.operands.empty() ? 0 : 1) + (args.has("text") ? 1 : 0) + (args.has("file") ? 1 : 0);
-  check(sources <= 1, Exit::usage, "text: expected one source out of words, --text and --file, got {}", sources);
+  const int sources =
+      (args.operands.empty() ? 0 : 1) + (args.has("text") ? 1 : 0) + (args.has("file") ? 1 : 0);
+  check(sources <= 1, Exit::usage, "text: expected one source out of words, --text and --file, got {}",
+        sources);
   if (sources == 0) {
-    check(isatty(STDIN_FILENO) == 0, Exit::usage,
-          "text: expected words, --text, --file or standard input, got nothing; for example: tts-gen 'Hello.'");
+    check(
+        isatty(STDIN_FILENO) == 0, Exit::usage,
+        "text: expected words, --text, --file or standard input, got nothing; for example: tts-gen 'Hello.'");
     s.file = "-";
   } else if (args.has("file")) {
     s.file = args.text("file");
@@ -197,8 +202,8 @@ ItemSource::ItemSource(const Arguments& args, bool exact) : state_(std::make_uni
   if (!s.file.empty()) {
     s.open(s.file);
   } else {
-    check(!s.lines && !s.json, Exit::usage, "--input {}: expected --file or standard input, got the text as an argument",
-          args.text("input"));
+    check(!s.lines && !s.json, Exit::usage,
+          "--input {}: expected --file or standard input, got the text as an argument", args.text("input"));
     s.whole = args.has("text") ? args.text("text") : joined(args.operands);
   }
 }

@@ -1,5 +1,5 @@
-// What is to be spoken: one text, or lines, or JSON lines, one item after the other as they arrive. A line that cannot be
-// understood is an item that failed; the others go on.
+// What is to be spoken: one text, or lines, or JSON lines, one item after the other as they arrive. A line
+// that cannot be understood is an item that failed; the others go on.
 #pragma once
 
 #include "tools/cli.h"
@@ -19,21 +19,22 @@ struct Item {
   std::string text{};
   std::optional<std::string> speaker{}, language{}, instruct{}, output{};
   std::optional<int64_t> seed{};
-  std::vector<std::string> notes{};    // what was dropped from the text, for -v
-  std::exception_ptr error{};          // the line could not be understood
+  std::vector<std::string> notes{};  // what was dropped from the text, for -v
+  std::exception_ptr error{};        // the line could not be understood
 };
 
 class ItemSource {
  public:
-  // Exactly one source of text, else Exit::usage. `exact`: nothing is dropped from the text, blank lines are items.
+  // Exactly one source of text, else Exit::usage. `exact`: nothing is dropped from the text, blank lines are
+  // items.
   ItemSource(const Arguments& args, bool exact);
   ItemSource(ItemSource&&) noexcept;
   ~ItemSource();
 
   std::optional<Item> next();
-  bool several() const;                // --input lines or jsonl
+  bool several() const;  // --input lines or jsonl
   bool json_lines() const;
-  const std::string& file() const;     // path of --file; "" when the text comes from elsewhere
+  const std::string& file() const;  // path of --file; "" when the text comes from elsewhere
 
  private:
   struct State;

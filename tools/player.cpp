@@ -29,8 +29,9 @@ constexpr KnownPlayer kPlayers[] = {
     {"aplay", "-q -t raw -f S16_LE -c 1 -r RATE"},
     {"play", "-q -t raw -e signed -b 16 -c 1 -r RATE -"},
     {"ffplay", "-nodisp -autoexit -loglevel error -f s16le -ar RATE -i -"},
-    {"mpv", "--really-quiet --demuxer=rawaudio --demuxer-rawaudio-format=s16le --demuxer-rawaudio-channels=1 "
-            "--demuxer-rawaudio-rate=RATE -"},
+    {"mpv",
+     "--really-quiet --demuxer=rawaudio --demuxer-rawaudio-format=s16le --demuxer-rawaudio-channels=1 "
+     "--demuxer-rawaudio-rate=RATE -"},
 };
 
 std::vector<std::string> split(std::string_view text, char at) {
@@ -81,7 +82,8 @@ Player start_player(const std::string& program, int rate_hz) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-  Player player{.program = program, .process = -1, .pipe = format("/dev/fd/{}", ends[1]), .descriptor = ends[1]};
+  Player player{
+      .program = program, .process = -1, .pipe = format("/dev/fd/{}", ends[1]), .descriptor = ends[1]};
   const int error = posix_spawnp(&player.process, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[0]);

@@ -30,9 +30,12 @@ double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 }  // namespace
 
-double ms_since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
+double ms_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
 
-// ---- standard error -------------------------------------------------------------------------------------------------
+// ---- standard error
+// -------------------------------------------------------------------------------------------------
 
 void say_error(std::string_view line) {
   const std::string text = "tts-gen: " + printable(line) + "\n";
@@ -58,9 +61,11 @@ void ProgressLine::update(const Progress& p) {
   constexpr double kRedrawMs{100};
   if (!shown_ || p.frames == 0 || ms_since(last_) < kRedrawMs) return;
   last_ = Clock::now();
-  const double left = p.frames > 0 ? p.elapsed_seconds / p.frames * std::max(0, p.expected_frames - p.frames) : 0;
-  std::string line = format("{} frames, {} s of audio, RTF {}, about {} s left", p.frames, fixed(p.seconds, 1),
-                            fixed(p.seconds > 0 ? p.elapsed_seconds / p.seconds : 0, 2), fixed(left, 0));
+  const double left =
+      p.frames > 0 ? p.elapsed_seconds / p.frames * std::max(0, p.expected_frames - p.frames) : 0;
+  std::string line =
+      format("{} frames, {} s of audio, RTF {}, about {} s left", p.frames, fixed(p.seconds, 1),
+             fixed(p.seconds > 0 ? p.elapsed_seconds / p.seconds : 0, 2), fixed(left, 0));
   const size_t width = line.size();
   line.append(width_ > width ? width_ - width : 0, ' ');  // over the rest of the old line
   width_ = width;
@@ -75,12 +80,14 @@ void ProgressLine::clear() {
   if (write(STDERR_FILENO, line.data(), line.size()) < 0) shown_ = false;
 }
 
-// ---- JSON -------------------------------------------------------------------------------------------------------------
+// ---- JSON
+// -------------------------------------------------------------------------------------------------------------
 
 void write_stdout(std::string_view bytes) { write_all(STDOUT_FILENO, bytes, "standard output"); }
 
 void text_field(JsonWriter& json, std::string_view name, std::string_view text) {
-  json.key(name).value(first_invalid_utf8(text) == text.npos ? std::string_view(text) : std::string_view(printable(text)));
+  json.key(name).value(first_invalid_utf8(text) == text.npos ? std::string_view(text)
+                                                             : std::string_view(printable(text)));
 }
 
 void id_field(JsonWriter& json, const Item& item) {
@@ -103,15 +110,18 @@ void what_it_is(JsonWriter& json, const ItemResult& r, const Engine& engine) {
   const ModelConfig& config = engine.model().config;
   const DeviceFacts& device = engine.device();
   json.key("model").begin_object();
-  text_field(json, "name", config.directory.substr(config.directory.find_last_of('/', config.directory.size() - 2) + 1));
+  text_field(json, "name",
+             config.directory.substr(config.directory.find_last_of('/', config.directory.size() - 2) + 1));
   json.field("type", str(config.type)).field("size", std::string_view(config.size)).end_object();
   json.key("device").begin_object().field("kind", std::string_view(device.kind));
   text_field(json, "name", device.name);
   json.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant));
   json.field("threads", device.threads).end_object();
   json.key("speaker");
-  if (r.speaker.empty()) json.null();
-  else json.value(std::string_view(r.speaker));
+  if (r.speaker.empty())
+    json.null();
+  else
+    json.value(std::string_view(r.speaker));
   json.key("language").begin_object();
   text_field(json, "asked", r.language_asked);
   json.field("used", std::string_view(r.spoken.language_used)).end_object();
@@ -125,13 +135,16 @@ void what_it_cost(JsonWriter& json, const ItemResult& r, const Engine& engine) {
   json.field("first_audio", t.first_audio).field("talker", t.talker).field("predictor", t.predictor);
   json.field("codec", t.codec).field("write", t.write).field("total", t.total).end_object();
   json.key("per_frame").begin_object();
-  json.field("syncs", per_frame(s.counters.syncs, s.frames)).field("launches", per_frame(s.counters.launches, s.frames));
+  json.field("syncs", per_frame(s.counters.syncs, s.frames))
+      .field("launches", per_frame(s.counters.launches, s.frames));
   json.field("copies", per_frame(s.counters.copies, s.frames));
   json.field("allocations", per_frame(s.counters.allocations, s.frames));
   json.field("graph_replays", per_frame(s.counters.graph_replays, s.frames)).end_object();
   json.key("memory_mb").begin_object();
-  json.field("weights", megabytes(engine.model().weight_bytes)).field("session", megabytes(engine.session_bytes()));
-  json.field("peak_rss", megabytes(peak_memory_bytes())).field("device", megabytes(engine.device().memory_bytes));
+  json.field("weights", megabytes(engine.model().weight_bytes))
+      .field("session", megabytes(engine.session_bytes()));
+  json.field("peak_rss", megabytes(peak_memory_bytes()))
+      .field("device", megabytes(engine.device().memory_bytes));
   json.end_object();
   json.field("rtf", r.rtf()).field("tok_s", r.wall_ms > 0 ? s.frames * 1000.0 / r.wall_ms : 0);
 }
@@ -144,11 +157,15 @@ std::string result_json(const ItemResult& r, const Engine& engine) {
   json.begin_object();
   id_field(json, *r.item);
   text_field(json, "output", r.output);
-  json.field("format", std::string_view(r.format)).field("sample_rate", r.sample_rate).field("samples", r.samples);
+  json.field("format", std::string_view(r.format))
+      .field("sample_rate", r.sample_rate)
+      .field("samples", r.samples);
   json.field("seconds", r.seconds()).field("finish_reason", str(s.finish)).field("attempts", r.attempts);
   json.key("seed");
-  if (r.seed) json.value(*r.seed);
-  else json.null();
+  if (r.seed)
+    json.value(*r.seed);
+  else
+    json.null();
   what_it_is(json, r, engine);
   json.field("text_tokens", s.text_tokens).field("prompt_rows", s.prompt_rows).field("frames", s.frames);
   what_it_cost(json, r, engine);
@@ -162,14 +179,17 @@ std::string failure_json(const Item& item, const Error& error) {
   JsonWriter json;
   json.begin_object();
   id_field(json, item);
-  json.field("error", std::string_view(printable(error.what()))).field("exit", static_cast<int>(error.exit)).end_object();
+  json.field("error", std::string_view(printable(error.what())))
+      .field("exit", static_cast<int>(error.exit))
+      .end_object();
   return json.str();
 }
 
 std::string summary(const ItemResult& r) {
-  std::string line = format("{}: {} s of audio in {} s (RTF {}), {} frames, {}", r.output == "-" ? "standard output" : r.output,
-                            fixed(r.seconds(), 2), fixed(r.wall_ms / 1000, 2), fixed(r.rtf(), 2), r.spoken.frames,
-                            str(r.spoken.finish));
+  std::string line =
+      format("{}: {} s of audio in {} s (RTF {}), {} frames, {}",
+             r.output == "-" ? "standard output" : r.output, fixed(r.seconds(), 2),
+             fixed(r.wall_ms / 1000, 2), fixed(r.rtf(), 2), r.spoken.frames, str(r.spoken.finish));
   if (!r.speaker.empty()) line += format(", speaker {}", r.speaker);
   if (!r.spoken.language_used.empty()) line += format(", language {}", r.spoken.language_used);
   if (r.seed) line += format(", seed {}", *r.seed);
@@ -196,7 +216,8 @@ void ResultSink::line(const std::string& json) {
   }
   // Many items may take hours: every line is in the file as soon as it is known.
   if (descriptor_ < 0) descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  check(descriptor_ >= 0, Exit::output, "{}: cannot be written: {}", path_, std::generic_category().message(errno));
+  check(descriptor_ >= 0, Exit::output, "{}: cannot be written: {}", path_,
+        std::generic_category().message(errno));
   write_all(descriptor_, json + "\n", path_);
 }
 

@@ -16,7 +16,8 @@ namespace tts {
 using Clock = std::chrono::steady_clock;
 double ms_since(Clock::time_point begin);
 
-// ---- standard error -------------------------------------------------------------------------------------------------
+// ---- standard error
+// -------------------------------------------------------------------------------------------------
 
 struct Log {
   bool quiet = false, verbose = false;
@@ -24,7 +25,7 @@ struct Log {
   void say(std::string_view line) const;     // not with --quiet
   void detail(std::string_view line) const;  // with --verbose
 };
-void say_error(std::string_view line);       // always; control characters are escaped here
+void say_error(std::string_view line);  // always; control characters are escaped here
 
 // One line that is rewritten: frames, seconds, speed, estimated end.
 class ProgressLine {
@@ -40,7 +41,8 @@ class ProgressLine {
   Clock::time_point last_{};
 };
 
-// ---- JSON -----------------------------------------------------------------------------------------------------------
+// ---- JSON
+// -----------------------------------------------------------------------------------------------------------
 
 struct ItemResult {
   const Item* item = nullptr;

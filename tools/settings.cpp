@@ -15,13 +15,15 @@ std::string model_choice(const Arguments& args) {
   const char* from_environment = std::getenv("TTS_MODEL");
   if (from_environment && *from_environment) return from_environment;
   check(has_embedded_voice(), Exit::usage,
-        "no model: give -m DIR with a Qwen3-TTS checkpoint, or set TTS_MODEL; this build carries no embedded voice");
+        "no model: give -m DIR with a Qwen3-TTS checkpoint, or set TTS_MODEL; this build carries no embedded "
+        "voice");
   return "embedded";
 }
 
 LoadOptions load_options(const Arguments& args) {
   const bool patched = args.has("pretokenizer") && args.text("pretokenizer") == "patched";
-  return {.strict = args.has("strict"), .pretokenizer = patched ? Pretokenizer::patched : Pretokenizer::standard};
+  return {.strict = args.has("strict"),
+          .pretokenizer = patched ? Pretokenizer::patched : Pretokenizer::standard};
 }
 
 DeviceChoice device_choice(const Arguments& args) {
@@ -29,7 +31,8 @@ DeviceChoice device_choice(const Arguments& args) {
   DeviceChoice choice;
   choice.kind = args.text("device", "auto");
   if (choice.kind.starts_with("cuda:")) {
-    choice.options.index = static_cast<int>(parse_integer(choice.kind.substr(5), 0, kMostDevices - 1, "--device cuda:N"));
+    choice.options.index =
+        static_cast<int>(parse_integer(choice.kind.substr(5), 0, kMostDevices - 1, "--device cuda:N"));
     choice.kind = "cuda";
   }
   const std::vector<std::string> known{"auto", "cpu", "cuda", "reference", "emulator"};
@@ -56,8 +59,8 @@ Sampling sampling_of(const Arguments& args, const ModelConfig& config) {
   if (args.has("greedy")) s.greedy = s.sub_greedy = true;
   check(!args.has("top-k") || s.top_k <= config.talker.dims.V, Exit::usage, "--top-k: expected 0..{}, got {}",
         config.talker.dims.V, s.top_k);
-  check(!args.has("sub-top-k") || s.sub_top_k <= config.predictor.V, Exit::usage, "--sub-top-k: expected 0..{}, got {}",
-        config.predictor.V, s.sub_top_k);
+  check(!args.has("sub-top-k") || s.sub_top_k <= config.predictor.V, Exit::usage,
+        "--sub-top-k: expected 0..{}, got {}", config.predictor.V, s.sub_top_k);
   return s;
 }
 

@@ -27,7 +27,8 @@ void arm_timer(double seconds) {
 }
 
 void say_and_exit(int code) {
-  const char* line = code == static_cast<int>(Exit::timeout)       ? "tts-gen: --timeout: ended before it was done\n"
+  const char* line = code == static_cast<int>(Exit::timeout)
+                         ? "tts-gen: --timeout: ended before it was done\n"
                      : code == static_cast<int>(Exit::interrupted) ? "tts-gen: interrupted\n"
                                                                    : "tts-gen: terminated\n";
   size_t length = 0;

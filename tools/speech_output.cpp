@@ -30,8 +30,10 @@ OutputPlan with_format(OutputPlan plan, const Arguments& args) {
   plan.rate_hz = static_cast<int>(args.integer("rate", 0));
   plan.keep_existing = args.has("no-clobber");
   struct stat info {};  // FIFOs and devices have no extension: the same default as standard output
-  const bool special = stat(plan.path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
-  plan.format = plan.player.empty() ? choose_audio_format(special ? "-" : plan.path, args.text("format")) : AudioFormat::raw;
+  const bool special =
+      stat(plan.path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+  plan.format = plan.player.empty() ? choose_audio_format(special ? "-" : plan.path, args.text("format"))
+                                    : AudioFormat::raw;
   return plan;
 }
 
@@ -39,7 +41,8 @@ OutputPlan with_format(OutputPlan plan, const Arguments& args) {
 OutputPlan default_output(const Arguments& args) {
   const bool json = args.has("json") && args.text("json").empty();
   if (isatty(STDOUT_FILENO) == 1) {
-    if (const auto player = find_player()) return {.player = *player, .said = "no --output: playing through " + *player};
+    if (const auto player = find_player())
+      return {.player = *player, .said = "no --output: playing through " + *player};
     return {.path = "out.wav", .said = "no --output and no player found: writing out.wav"};
   }
   if (is_pipe(STDOUT_FILENO) && !json)
@@ -58,7 +61,8 @@ OutputPlan plan_output(const Arguments& args) {
   }
   const OutputPlan plan = with_format({.path = args.text("output")}, args);
   const bool json = args.has("json") && (args.text("json").empty() || args.text("json") == "-");
-  check(plan.path != "-" || !json, Exit::usage, "--json: standard output carries the audio; give --json=FILE");
+  check(plan.path != "-" || !json, Exit::usage,
+        "--json: standard output carries the audio; give --json=FILE");
   check(plan.path != "-" || isatty(STDOUT_FILENO) == 0, Exit::usage,
         "--output -: standard output is a terminal; send it to a file or a pipe");
   return plan;
@@ -71,7 +75,8 @@ OutputPlan plan_item_output(const Arguments& args, const std::string& id, const 
     const bool plain = !id.empty() && id[0] != '.' && std::all_of(id.begin(), id.end(), [](unsigned char c) {
       return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c >= 0x80;
     });
-    check(plain, Exit::bad_input, "id: expected letters, digits, '-', '_' or '.' for a file name, got '{}'; give the key output", id);
+    check(plain, Exit::bad_input,
+          "id: expected letters, digits, '-', '_' or '.' for a file name, got '{}'; give the key output", id);
     const AudioFormat chosen = choose_audio_format("", args.text("format", "wav"));
     name = format("{}.{}", id, extension(chosen));
   }
@@ -80,7 +85,8 @@ OutputPlan plan_item_output(const Arguments& args, const std::string& id, const 
         "output: expected a path below --output-dir, got '{}'", name);
   for (const auto& part : relative)
     check(part != ".." && part.native().size() <= kNameBytes, Exit::bad_input,
-          "output: expected a path below --output-dir, no '..' and no name above {} bytes, got '{}'", kNameBytes, name);
+          "output: expected a path below --output-dir, no '..' and no name above {} bytes, got '{}'",
+          kNameBytes, name);
   const std::filesystem::path path = std::filesystem::path(args.text("output-dir", ".")) / relative;
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
@@ -92,11 +98,13 @@ void check_output_path(const std::string& path, bool keep_existing, std::span<co
   if (path == "-") return;
   struct stat info {};
   const bool exists = stat(path.c_str(), &info) == 0;
-  check(exists || errno == ENOENT, Exit::output, "{}: cannot be written: {}", path, std::generic_category().message(errno));
+  check(exists || errno == ENOENT, Exit::output, "{}: cannot be written: {}", path,
+        std::generic_category().message(errno));
   check(!exists || !S_ISDIR(info.st_mode), Exit::output, "{}: expected a file, got a directory", path);
   check(!exists || !keep_existing, Exit::output, "{}: the file exists and --no-clobber was given", path);
   for (const std::string& input : inputs)
-    check(input.empty() || input == "-" || !same_file(path, input), Exit::output, "{}: is also an input; give another --output", path);
+    check(input.empty() || input == "-" || !same_file(path, input), Exit::output,
+          "{}: is also an input; give another --output", path);
   if (exists && !S_ISREG(info.st_mode)) return;
   const std::string folder = folder_of(path);
   check(access(folder.c_str(), W_OK | X_OK) == 0, Exit::output, "{}: cannot be written: {}: {}", path, folder,
@@ -128,7 +136,8 @@ void SpeechOutput::open() {
   writer_.emplace(path, AudioOutput{.format = plan_.format,
                                     .rate_hz = sample_rate_,
                                     .output_rate_hz = plan_.rate_hz,
-                                    .existing = plan_.keep_existing ? FileWriter::Existing::refuse : FileWriter::Existing::replace});
+                                    .existing = plan_.keep_existing ? FileWriter::Existing::refuse
+                                                                    : FileWriter::Existing::replace});
   if (player_) ::close(player_->descriptor), player_->descriptor = -1;  // the writer has opened it once more
 }
 
@@ -174,7 +183,9 @@ bool SpeechOutput::reader_gone() const {
 }
 
 int64_t SpeechOutput::samples_out() const {
-  return plan_.rate_hz == 0 || plan_.rate_hz == sample_rate_ ? samples_ : resampled_count(samples_, sample_rate_, plan_.rate_hz);
+  return plan_.rate_hz == 0 || plan_.rate_hz == sample_rate_
+             ? samples_
+             : resampled_count(samples_, sample_rate_, plan_.rate_hz);
 }
 
 }  // namespace tts

@@ -1,5 +1,5 @@
-// Where the audio of an item goes, and what is true of it before the first sample: a file that cannot be written is
-// refused before a model is loaded, and nothing is created before there is sound.
+// Where the audio of an item goes, and what is true of it before the first sample: a file that cannot be
+// written is refused before a model is loaded, and nothing is created before there is sound.
 #pragma once
 
 #include "codec/audio_writer.h"
@@ -14,10 +14,10 @@
 namespace tts {
 
 struct OutputPlan {
-  std::string path{};  // a file, FIFO or device; "-": standard output
+  std::string path{};    // a file, FIFO or device; "-": standard output
   std::string player{};  // instead of a path
   AudioFormat format = AudioFormat::wav;
-  int rate_hz = 0;     // 0: the model's
+  int rate_hz = 0;  // 0: the model's
   bool keep_existing = false;
   std::string said{};  // how it was chosen, when nobody chose it
   bool is_stream() const { return !player.empty() || path == "-"; }
@@ -29,8 +29,8 @@ OutputPlan plan_output(const Arguments& args);
 // Of one item of many: `wanted` is its `output` key, or empty.
 OutputPlan plan_item_output(const Arguments& args, const std::string& id, const std::string& wanted);
 
-// Exit::output for what can be known already: a directory, an existing file with --no-clobber, a folder that cannot be
-// written, a name that is also an input.
+// Exit::output for what can be known already: a directory, an existing file with --no-clobber, a folder that
+// cannot be written, a name that is also an input.
 void check_output_path(const std::string& path, bool keep_existing, std::span<const std::string> inputs);
 std::string partial_name(const std::string& path);  // "hello.wav" -> "hello.partial.wav"
 
@@ -38,11 +38,11 @@ class SpeechOutput {
  public:
   SpeechOutput(const OutputPlan& plan, int sample_rate);
   void write(std::span<const float> samples);  // the first call creates the file
-  void finish();          // also without a sample: an empty file with a header
+  void finish();                               // also without a sample: an empty file with a header
   void finish_partial();  // the file's name says that it is not all; nothing when there is no sample
   void discard();
-  bool reader_gone() const;                    // of standard output
-  int64_t samples_out() const;                 // as written, at the rate of the file
+  bool reader_gone() const;     // of standard output
+  int64_t samples_out() const;  // as written, at the rate of the file
   int64_t clamped() const { return clamped_; }
   std::string final_name() const { return final_name_; }
 

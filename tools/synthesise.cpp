@@ -1,5 +1,5 @@
-// Everything that can be refused is refused before the model is loaded; then one item after the other, each with its own
-// file and its own line of JSON. An item that fails says so and the next one goes on.
+// Everything that can be refused is refused before the model is loaded; then one item after the other, each
+// with its own file and its own line of JSON. An item that fails says so and the next one goes on.
 #include "tools/synthesise.h"
 
 #include "base/file.h"
@@ -18,8 +18,8 @@ namespace {
 struct Run {
   const Arguments& args;
   Log log;
-  ItemSource* source = nullptr;   // null: codes instead of text
-  OutputPlan output{};            // of a single item
+  ItemSource* source = nullptr;  // null: codes instead of text
+  OutputPlan output{};           // of a single item
   std::optional<uint64_t> seed{};
   int retries = 0;
   bool streaming = false;
@@ -30,10 +30,12 @@ struct Run {
 
 Run open_run(const Arguments& args, bool several) {
   Run run{.args = args, .log = log_of(args)};
-  check(!several || !args.has("output"), Exit::usage, "--output: several items go below --output-dir, got --output {}",
-        args.text("output"));
-  check(!several || !args.has("codes"), Exit::usage, "--codes: expected one item, got --input {}", args.text("input"));
-  check(several || !args.has("output-dir"), Exit::usage, "--output-dir: expected --input lines or jsonl; one item goes to --output");
+  check(!several || !args.has("output"), Exit::usage,
+        "--output: several items go below --output-dir, got --output {}", args.text("output"));
+  check(!several || !args.has("codes"), Exit::usage, "--codes: expected one item, got --input {}",
+        args.text("input"));
+  check(several || !args.has("output-dir"), Exit::usage,
+        "--output-dir: expected --input lines or jsonl; one item goes to --output");
   if (args.has("codes")) codes_form(args.text("codes"));
   run.retries = static_cast<int>(args.integer("retries", 0));
   if (!several) run.output = plan_output(args);
@@ -72,7 +74,8 @@ void load_engine(Run& run) {
   run.engine = std::make_unique<Engine>(model, choice);
   run.load_ms = ms_since(begin);
   const DeviceFacts& device = run.engine->device();
-  if (choice.kind == "auto") run.log.say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
+  if (choice.kind == "auto")
+    run.log.say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
 }
 
 SpeakRequest request_of(Run& run, const Item& item) {
@@ -87,7 +90,9 @@ SpeakRequest request_of(Run& run, const Item& item) {
   request.language = language_name(asked(item.language, "language").value_or("auto"), config);
   request.instruct = asked(item.instruct, "instruct").value_or("");
   const std::string mode = args.text("text-mode", "auto");
-  request.text_mode = mode == "upfront" ? TextMode::upfront : mode == "stream" ? TextMode::stream : TextMode::automatic;
+  request.text_mode = mode == "upfront"  ? TextMode::upfront
+                      : mode == "stream" ? TextMode::stream
+                                         : TextMode::automatic;
   request.raw_control_tokens = args.has("raw-control-tokens");
   request.sampling = sampling_of(args, config);
   if (!run.seed) run.seed = args.has("seed") ? static_cast<uint64_t>(args.integer("seed", 0)) : draw_seed();
@@ -95,7 +100,8 @@ SpeakRequest request_of(Run& run, const Item& item) {
   request.max_seconds = args.real("max-seconds", 0);
   request.guard = args.text("guard", "on") == "on";
   constexpr int kWholeChunks{16};  // frames at a time when nobody waits for the first ones
-  request.first_chunk_frames = static_cast<int>(args.integer("first-chunk-frames", run.streaming ? 1 : kWholeChunks));
+  request.first_chunk_frames =
+      static_cast<int>(args.integer("first-chunk-frames", run.streaming ? 1 : kWholeChunks));
   request.chunk_frames = static_cast<int>(args.integer("chunk-frames", run.streaming ? 4 : kWholeChunks));
   return request;
 }
@@ -104,11 +110,14 @@ void write_codes(const Run& run, const Spoken& spoken, bool partial) {
   if (!run.args.has("codes")) return;
   const std::string path = run.args.text("codes");
   const Orderly orderly;
-  save_codes(partial ? partial_name(path) : path, {.groups = run.engine->model().config.talker.groups, .values = spoken.codes});
+  save_codes(partial ? partial_name(path) : path,
+             {.groups = run.engine->model().config.talker.groups, .values = spoken.codes});
 }
 
 bool ended_by_itself(FinishReason reason) { return reason == FinishReason::eos; }
-bool was_stopped(FinishReason reason) { return reason == FinishReason::cancelled || reason == FinishReason::timeout; }
+bool was_stopped(FinishReason reason) {
+  return reason == FinishReason::cancelled || reason == FinishReason::timeout;
+}
 
 // One attempt at an item.
 Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output) {
@@ -171,12 +180,16 @@ ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
 }
 
 // Whose item a line on standard error is about, when there are several.
-std::string prefix(const Run& run, const Item& item) { return run.source->several() ? item.where : std::string(); }
+std::string prefix(const Run& run, const Item& item) {
+  return run.source->several() ? item.where : std::string();
+}
 
 void say_speaker(const Run& run, const Item& item) {
   if (item.speaker || run.args.has("speaker")) return;
   const std::string name = choose_speaker_name(std::nullopt, run.engine->model().config);
-  if (!name.empty()) run.log.say(format("{}speaker: {}, the first of this checkpoint (choose with --speaker)", prefix(run, item), name));
+  if (!name.empty())
+    run.log.say(format("{}speaker: {}, the first of this checkpoint (choose with --speaker)",
+                       prefix(run, item), name));
 }
 
 // The exit code of the item; its JSON line is out when this returns.
@@ -187,7 +200,8 @@ Exit do_item(Run& run, const Item& item, ResultSink& sink) {
     OutputPlan plan = run.output;
     if (run.source->several()) {
       plan = plan_item_output(run.args, item.id, item.output.value_or(""));
-      check(run.outputs.insert(plan.path).second, Exit::bad_input, "output: {}: an item before this one is written there", plan.path);
+      check(run.outputs.insert(plan.path).second, Exit::bad_input,
+            "output: {}: an item before this one is written there", plan.path);
       check_output_path(plan.path, plan.keep_existing, std::vector<std::string>{run.source->file()});
     } else {
       check(!item.output, Exit::internal, "output: a single item has no key");
@@ -246,7 +260,8 @@ int speak_items(Run& run) {
   return static_cast<int>(stop_reason().value_or(ended));
 }
 
-// ---- codes alone ------------------------------------------------------------------------------------------------------
+// ---- codes alone
+// ------------------------------------------------------------------------------------------------------
 
 int speak_codes(Run& run, const std::string& path) {
   TraceFile trace(run.args);
@@ -291,7 +306,8 @@ int codec_decode(const Arguments& args) {
 int synthesise(const Arguments& args) {
   if (args.has("timeout")) start_timeout(args.real("timeout", 0));
   if (args.has("from-codes")) {
-    check(args.operands.empty() && !args.has("text") && !args.has("file") && !args.has("input") && !args.has("codes"),
+    check(args.operands.empty() && !args.has("text") && !args.has("file") && !args.has("input") &&
+              !args.has("codes"),
           Exit::usage, "--from-codes: takes the place of the text, got both");
     Run run = open_run(args, false);
     check_outputs(run);

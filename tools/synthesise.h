@@ -5,7 +5,7 @@
 
 namespace tts {
 
-int synthesise(const Arguments& args);     // the exit code
+int synthesise(const Arguments& args);  // the exit code
 int codec_decode(const Arguments& args);
 
 }  // namespace tts

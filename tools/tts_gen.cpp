@@ -1,5 +1,5 @@
-// tts-gen: text to speech. What the words mean is in tools/gen_options.cpp, what they do in tools/synthesise.cpp and
-// tools/commands.cpp.
+// tts-gen: text to speech. What the words mean is in tools/gen_options.cpp, what they do in
+// tools/synthesise.cpp and tools/commands.cpp.
 #include "tools/build_info.h"
 #include "tools/commands.h"
 #include "tools/gen_options.h"
@@ -19,13 +19,20 @@ int run(const Arguments& args) {
   if (args.has("completion")) return write_stdout(completion_script(kGenProgram, args.text("completion"))), 0;
   if (args.has("version")) return print_version(args);
   switch (command_of(args)) {
-    case GenCommand::speak: return args.has("print-config") ? print_config(args) : synthesise(args);
-    case GenCommand::doctor: return doctor(args);
-    case GenCommand::voices: return voices(args);
-    case GenCommand::inspect: return inspect(args);
-    case GenCommand::tokens: return tokens(args);
-    case GenCommand::codec_decode: return codec_decode(args);
-    case GenCommand::kCount: break;
+    case GenCommand::speak:
+      return args.has("print-config") ? print_config(args) : synthesise(args);
+    case GenCommand::doctor:
+      return doctor(args);
+    case GenCommand::voices:
+      return voices(args);
+    case GenCommand::inspect:
+      return inspect(args);
+    case GenCommand::tokens:
+      return tokens(args);
+    case GenCommand::codec_decode:
+      return codec_decode(args);
+    case GenCommand::kCount:
+      break;
   }
   throw Error(Exit::internal, "command {}: unknown", args.command);
 }

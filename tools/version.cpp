@@ -38,23 +38,28 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
 
 int print_version(const Arguments& args) {
   if (!args.has("json")) {
-    write_stdout(format("tts-engine {}\ncommit    {}\ncompiler  {}, {}\ndevices   {}\nCPU sets  {}\nCUDA      {}\nvoice     {}\n",
-                        kVersion, kCommit, kCompiler, kBuildType, joined(device_kinds(), ", "), processor_sets(),
-                        kCudaArchitectures, has_embedded_voice() ? "embedded" : "none"));
+    write_stdout(
+        format("tts-engine {}\ncommit    {}\ncompiler  {}, {}\ndevices   {}\nCPU sets  {}\nCUDA      "
+               "{}\nvoice     {}\n",
+               kVersion, kCommit, kCompiler, kBuildType, joined(device_kinds(), ", "), processor_sets(),
+               kCudaArchitectures, has_embedded_voice() ? "embedded" : "none"));
     return 0;
   }
   JsonWriter json;
   json.begin_object().field("version", kVersion).field("commit", kCommit).field("compiler", kCompiler);
   json.field("build", kBuildType).key("devices").begin_array();
   for (const std::string& kind : device_kinds()) json.value(std::string_view(kind));
-  json.end_array().field("simd", std::string_view(processor_sets())).field("cuda_architectures", kCudaArchitectures);
+  json.end_array()
+      .field("simd", std::string_view(processor_sets()))
+      .field("cuda_architectures", kCudaArchitectures);
   json.field("embedded_voice", has_embedded_voice()).end_object();
   const std::string line = json.str() + "\n";
   args.text("json").empty() ? write_stdout(line) : write_file(args.text("json"), line);
   return 0;
 }
 
-// ---- --print-config -----------------------------------------------------------------------------------------------------
+// ---- --print-config
+// -----------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -68,10 +73,12 @@ std::string options_text(const Arguments& args) {
 }
 
 std::string sampling_text(const Sampling& s) {
-  return format("[sampling]\ngreedy = {}\ntemperature = {}\ntop-k = {}\ntop-p = {}\nrepetition-penalty = {}\nsub-greedy = {}\n"
-                "sub-temperature = {}\nsub-top-k = {}\nsub-top-p = {}\nmax-new-tokens = {}\n",
-                s.greedy, s.temperature, s.top_k, s.top_p, s.repetition_penalty, s.sub_greedy, s.sub_temperature,
-                s.sub_top_k, s.sub_top_p, s.max_new_tokens);
+  return format(
+      "[sampling]\ngreedy = {}\ntemperature = {}\ntop-k = {}\ntop-p = {}\nrepetition-penalty = "
+      "{}\nsub-greedy = {}\n"
+      "sub-temperature = {}\nsub-top-k = {}\nsub-top-p = {}\nmax-new-tokens = {}\n",
+      s.greedy, s.temperature, s.top_k, s.top_p, s.repetition_penalty, s.sub_greedy, s.sub_temperature,
+      s.sub_top_k, s.sub_top_p, s.max_new_tokens);
 }
 
 // The memory of a session that is long enough for the text limits of this run.
@@ -95,21 +102,24 @@ int print_config(const Arguments& args) {
   std::string out = options_text(args);
   const DeviceChoice choice = device_choice(args);
   const DeviceFacts device = resolve_device(choice);
-  out += format("[device]\nkind = {}\nname = {}\ndtype = {}\nquant = {}\nthreads = {}\n", device.kind, device.name, device.dtype,
-                device.quant, device.threads);
+  out += format("[device]\nkind = {}\nname = {}\ndtype = {}\nquant = {}\nthreads = {}\n", device.kind,
+                device.name, device.dtype, device.quant, device.threads);
   if (!device.why.empty()) out += format("why = {}\n", device.why);
   out += "[switches]\n";
   for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) {
     const auto name = static_cast<Ablate>(i);
-    out += format("{} = {}  # {}\n", name_of(name), choice.options.switches.on(name) ? "on" : "off", what_it_does(name));
+    out += format("{} = {}  # {}\n", name_of(name), choice.options.switches.on(name) ? "on" : "off",
+                  what_it_does(name));
   }
   out += "[limits]\n";
-  for (const Limit* limit : limits::kAll) out += format("{} = {} {}\n", limit->name, limit->value, limit->unit);
+  for (const Limit* limit : limits::kAll)
+    out += format("{} = {} {}\n", limit->name, limit->value, limit->unit);
   const auto model = load_model(model_choice(args), load_options(args));
   const Sampling sampling = sampling_of(args, model->config);
-  out += format("[model]\ndirectory = {}\ntype = {}\nsize = {}\nspeaker = {}\n", printable(model->files.directory()),
-                model->config.type, model->config.size,
-                choose_speaker_name(args.has("speaker") ? std::optional(args.text("speaker")) : std::nullopt, model->config));
+  out += format("[model]\ndirectory = {}\ntype = {}\nsize = {}\nspeaker = {}\n",
+                printable(model->files.directory()), model->config.type, model->config.size,
+                choose_speaker_name(args.has("speaker") ? std::optional(args.text("speaker")) : std::nullopt,
+                                    model->config));
   write_stdout(out + sampling_text(sampling) + memory_text(*model, sampling, device.dtype));
   return 0;
 }
