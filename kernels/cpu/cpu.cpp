@@ -15,7 +15,7 @@ std::vector<std::string_view> Cpu::levels() {
   return names;
 }
 
-void* Workspace::grow(int64_t bytes) {
+void* GrowingMemory::grow(int64_t bytes) {
   if (bytes > bytes_) {
     if (block_ != nullptr) memory_.release(block_);
     block_ = memory_.allocate(bytes);

@@ -15,7 +15,7 @@
 namespace tts {
 
 // Memory that grows to the largest request and stays: no allocation once every operation has run.
-class Workspace {
+class GrowingMemory {
  public:
   template <class T>
   T* get(int64_t count) {
@@ -92,10 +92,10 @@ class Cpu {
   std::unique_ptr<Pool> pool_;
   HostMemory memory_;
   Counters counters_;
-  Workspace normed_;  // rows after a norm
-  Workspace rows_;    // rows quantised for a product
-  Workspace scores_;  // of attention, per thread
-  Workspace window_;  // activated input rows of a convolution with their history
+  GrowingMemory normed_;  // rows after a norm
+  GrowingMemory rows_;    // rows quantised for a product
+  GrowingMemory scores_;  // of attention, per thread
+  GrowingMemory window_;  // activated input rows of a convolution with their history
 };
 
 }  // namespace tts

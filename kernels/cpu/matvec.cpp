@@ -68,7 +68,7 @@ struct Product {
   int rows;
 };
 
-Product prepare(const MatvecKernels& kernels, Pool& pool, Workspace& space, const float* x, const Tensor& w, int rows) {
+Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, const float* x, const Tensor& w, int rows) {
   Product p{kernels, {x, w.columns()}, rows};
   if (!is_quantized(w.dtype)) return p;
   const bool nibbles = w.dtype == DType::int4_blocks;
