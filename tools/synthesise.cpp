@@ -111,7 +111,7 @@ void write_codes(const Run& run, const Spoken& spoken, bool partial) {
   const std::string path = run.args.text("codes");
   const Orderly orderly;
   save_codes(partial ? partial_name(path) : path,
-             {.groups = run.engine->model().config.talker.groups, .values = spoken.codes});
+             {.groups = run.engine->model().config.talker.groups, .codes = spoken.codes});
 }
 
 bool ended_by_itself(FinishReason reason) { return reason == FinishReason::eos; }
@@ -265,12 +265,12 @@ int speak_items(Run& run) {
 
 int speak_codes(Run& run, const std::string& path) {
   TraceFile trace(run.args);
-  const Codes codes = load_codes(path);
+  const CodesFile codes = load_codes(path);
   load_engine(run);
   const ModelConfig& config = run.engine->model().config;
   check_codes(codes, config.codec.groups, config.codec.codebook_size, path);
   const auto begin = Clock::now();
-  const std::vector<float> samples = run.engine->decode(codes.values);
+  const std::vector<float> samples = run.engine->decode(codes.codes);
   Item item;
   item.id = "0001";
   ItemResult result{.item = &item, .format = std::string(str(run.output.format))};
