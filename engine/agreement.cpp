@@ -21,7 +21,7 @@ struct Forced {
 std::vector<float> copy_of(const float* from, int count) { return {from, from + count}; }
 
 // All logits of one text under the given codes.
-Logits read_codes(LanguageModel<Cpu>& lm, Workspace<Cpu>& w, const Forced& forced) {
+Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const Forced& forced) {
   const Prompt prompt = build_prompt(w.model, forced.request);
   const FrameBudget budget = frame_budget(w.model.config, forced.request, prompt);
   const FrameRules rules = frame_rules(w.model.config, forced.request, budget);
@@ -82,7 +82,7 @@ std::vector<GroupAgreement> measure_agreement(const Model& model, Quant quant, c
                                               const DeviceOptions& options) {
   Cpu device(options);
   LanguageModel<Cpu> original(device, model), quantised(device, model, quant);
-  Workspace<Cpu> workspace(device, model, DType::f32);
+  SessionSpace<Cpu> workspace(device, model, DType::f32);
   const auto K = static_cast<size_t>(model.config.talker.groups);
   std::vector<GroupAgreement> groups(K);
   for (const std::string& text : texts) {

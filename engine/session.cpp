@@ -85,19 +85,19 @@ Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
 // ---- memory ------------------------------------------------------------------------------------------------------------
 
 template <class D>
-Workspace<D>::Workspace(D& device, const Model& loaded, DType dtype)
+SessionSpace<D>::SessionSpace(D& device, const Model& loaded, DType dtype)
     : d(device), model(loaded), cache_dtype(dtype), decoder(device, loaded.config.codec, loaded.decoder, kCodecCallFrames) {
   samples = static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
 }
 
 template <class D>
-Workspace<D>::~Workspace() {
+SessionSpace<D>::~SessionSpace() {
   if (memory) d.release(memory);
   d.release(samples);
 }
 
 template <class D>
-void Workspace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
+void SessionSpace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
   const MemoryShape need = memory_shape(prompt, budget, model.config.talker.groups, cache_dtype);
   const MemoryShape both{.positions = std::max(need.positions, shape.positions),
                          .trailing = std::max(need.trailing, shape.trailing),
@@ -127,7 +127,7 @@ int64_t official_cut(int reference_frames, int frames, int64_t samples_per_frame
 template <class D>
 class SampleFlow {
  public:
-  SampleFlow(Workspace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks, Spoken& spoken,
+  SampleFlow(SessionSpace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks, Spoken& spoken,
              Clock::time_point begin)
       : w_(w), request_(request), callbacks_(callbacks), spoken_(spoken), begin_(begin),
         guard_(w.model.config.codec.samples_per_frame, w.model.config.codec.sample_rate, request.guard) {}
@@ -206,7 +206,7 @@ class SampleFlow {
     if (callbacks_.samples) callbacks_.samples(out);
   }
 
-  Workspace<D>& w_;
+  SessionSpace<D>& w_;
   const SpeakRequest& request_;
   const SpeakCallbacks& callbacks_;
   Spoken& spoken_;
@@ -219,7 +219,7 @@ class SampleFlow {
 }  // namespace
 
 template <class D>
-std::vector<float> decode_codes(Workspace<D>& w, std::span<const int32_t> codes, bool official_chunks) {
+std::vector<float> decode_codes(SessionSpace<D>& w, std::span<const int32_t> codes, bool official_chunks) {
   if (official_chunks) return decode_official_chunks(w.decoder, codes);
   w.decoder.reset();
   return w.decoder.decode(codes);
@@ -233,7 +233,7 @@ namespace {
 template <class D>
 struct Item {
   LanguageModel<D>& lm;
-  Workspace<D>& w;
+  SessionSpace<D>& w;
   const SpeakRequest& request;
   const SpeakCallbacks& callbacks;
   const Prompt& prompt;
@@ -320,7 +320,7 @@ void start(Item<D>& item, Spoken& spoken) {
 }  // namespace
 
 template <class D>
-Spoken speak(LanguageModel<D>& lm, Workspace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks) {
+Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks) {
   Spoken spoken;
   const auto begin = Clock::now();
   Prompt prompt;
@@ -360,9 +360,9 @@ Spoken speak(LanguageModel<D>& lm, Workspace<D>& w, const SpeakRequest& request,
 }
 
 #define TTS_INSTANTIATE(D)                                                                                         \
-  template struct Workspace<D>;                                                                                    \
-  template Spoken speak(LanguageModel<D>&, Workspace<D>&, const SpeakRequest&, const SpeakCallbacks&);             \
-  template std::vector<float> decode_codes(Workspace<D>&, std::span<const int32_t>, bool);
+  template struct SessionSpace<D>;                                                                                    \
+  template Spoken speak(LanguageModel<D>&, SessionSpace<D>&, const SpeakRequest&, const SpeakCallbacks&);             \
+  template std::vector<float> decode_codes(SessionSpace<D>&, std::span<const int32_t>, bool);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE
 

@@ -21,9 +21,9 @@ FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, c
 
 // Memory and codec state that utterances use one after the other; grown when an utterance needs more positions.
 template <class D>
-struct Workspace {
-  Workspace(D& device, const Model& model, DType cache_dtype);
-  ~Workspace();
+struct SessionSpace {
+  SessionSpace(D& device, const Model& model, DType cache_dtype);
+  ~SessionSpace();
   void fit(const Prompt& prompt, const FrameBudget& budget);  // before the prefill; no allocation after it
 
   D& d;
@@ -42,10 +42,10 @@ Arena session_plan(const ModelConfig& config, const MemoryShape& shape);
 MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype);
 
 template <class D>
-Spoken speak(LanguageModel<D>& lm, Workspace<D>& workspace, const SpeakRequest& request, const SpeakCallbacks& callbacks);
+Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& workspace, const SpeakRequest& request, const SpeakCallbacks& callbacks);
 
 // Codes alone -> samples, as one stream or in the official chunks.
 template <class D>
-std::vector<float> decode_codes(Workspace<D>& workspace, std::span<const int32_t> codes, bool official_chunks);
+std::vector<float> decode_codes(SessionSpace<D>& workspace, std::span<const int32_t> codes, bool official_chunks);
 
 }  // namespace tts

@@ -116,7 +116,7 @@ struct Runner {
         cloner(device, model) {}
   D device;
   LanguageModel<D> lm;
-  Workspace<D> workspace;
+  SessionSpace<D> workspace;
   Cloner<D> cloner;
 };
 

@@ -26,7 +26,7 @@ struct Bench {  // one model on one device
   const Model& model;
   D& device;
   LanguageModel<D> lm;
-  Workspace<D> workspace;
+  SessionSpace<D> workspace;
   std::optional<Encoder<D>> encoder;
   std::optional<SpeakerEncoder<D>> speaker_encoder;
 };

@@ -190,7 +190,7 @@ TEST_CASE("the end token is blocked for two tokens and then ends the item") {
   SpeakRequest request = greedy_request_for(*plain, "Hello.");
   Reference device{DeviceOptions{}};
   LanguageModel<Reference> lm(device, *plain);
-  Workspace<Reference> workspace(device, *plain, DType::f32);
+  SessionSpace<Reference> workspace(device, *plain, DType::f32);
   request.sampling.max_new_tokens = 3;  // two frames; hidden is then the one that chooses the third token
   speak(lm, workspace, request, {});
   const int H = plain->config.talker.dims.H;
