@@ -50,3 +50,5 @@ foreach(device reference cpu)
 endforeach()
 
 add_test(NAME floors COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)
+add_test(NAME "floors: every rule finds its violation" COMMAND ${CMAKE_COMMAND} -D SELF_TEST=ON
+  -D WORK=${CMAKE_BINARY_DIR}/floors -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)

@@ -1,0 +1,120 @@
+# The rules of the source tree, line by line; prints "FILE:LINE: rule: what" for each violation. Called by floors.cmake
+# with paths relative to the source tree. Plain awk: no intervals in expressions, no functions of one implementation.
+
+function report(rule, what) { print FILENAME ":" FNR ": " rule ": " what; bad = 1 }
+
+function floor_of(path) {
+  if (path ~ /^(engine\/)?base\//) return 0
+  if (path ~ /^kernels\//) return 1
+  if (path ~ /^(codec|tokenizer)\//) return 2
+  if (path ~ /^engine\//) return 3
+  if (path ~ /^(tools|perf_journal)\//) return 4
+  return 5
+}
+
+# Without comments and the contents of strings.
+function code_of(line) {
+  gsub(/\\./, "", line)
+  gsub(/"[^"]*"/, "\"\"", line)
+  sub(/\/\/.*/, "", line)
+  return line
+}
+
+function check_include(line,    to, from, device) {
+  if (line ~ /^#include "/) {
+    to = line; sub(/^#include "/, "", to); sub(/".*/, "", to)
+    from = floor_of(FILENAME)
+    if (from == 5) return
+    if (floor_of(to) == 5 && to ~ /\//) report("include", to " belongs to no floor")
+    else if (floor_of(to) < 5 && floor_of(to) > from) report("include", to " is a floor above")
+    if (FILENAME ~ /^codec\// && to ~ /^tokenizer\// || FILENAME ~ /^tokenizer\// && to ~ /^codec\//)
+      report("include", to " is beside, not below")
+    if (to ~ /^kernels\/(cpu|cuda|reference|emulator)\//) {
+      device = to; sub(/^kernels\//, "", device); sub(/\/.*/, "", device)
+      if (index(FILENAME, "kernels/" device "/") != 1 && FILENAME != "kernels/devices.h" &&
+          !(device == "emulator" && FILENAME ~ /^kernels\/cuda\//))
+        report("include", to " is a device's own; kernels/devices.h knows them all")
+    }
+    if (to == "kernels/cases.h" && FILENAME !~ /^(kernels\/|tools\/(tts_)?bench)/)
+      report("include", to " is for the tests and tts-bench")
+    includes++
+  } else if (line ~ /^#include </) {
+    to = line; sub(/^#include </, "", to); sub(/>.*/, "", to)
+    includes++
+    if (to ~ /^(cuda|cublas|nv)/ && FILENAME !~ /^kernels\/(cuda|emulator)\// && to !~ /^nvtx3\//)
+      report("include", "a CUDA header above kernels/cuda/")
+    if (to ~ /^(sndfile|soxr|pcre2|utf8proc|sentencepiece|nlohmann|nvtx3|opus|lame|mpg123|CLI)/ && FILENAME !~ /^tests\//) {
+      sub(/[.\/_].*/, "", to)
+      if (FILENAME !~ /\.cpp$/) report("third-party", to " in a header")
+      if (!((to, FILENAME) in seen_in)) {
+        seen_in[to, FILENAME] = 1
+        users[to]++
+        where[to] = where[to] " " FILENAME
+      }
+    }
+  }
+}
+
+function check_words(line, code) {
+  if (line ~ /TODO|FIXME|XXX|HACK/) report("words", "a to-do is an issue, not a line")
+  if (line ~ /(^|[^0-9])20[0-9][0-9]-[01][0-9]/) report("words", "a date")
+  if (line ~ /[Ii]ssue #?[0-9]|[^&a-zA-Z0-9]#[0-9][0-9]*([^0-9a-fA-F]|$)/) report("words", "an issue number")
+  if (line ~ /(^|[^a-zA-Z0-9_.])\/(work|home|root|Users)\/[a-zA-Z]/) report("words", "a path of somebody's machine")
+  if (code ~ /(^|[^a-zA-Z0-9_])virtual([^a-zA-Z0-9_]|$)/) report("words", "virtual: plain structs and templates here")
+  if (code ~ /getenv *\(/ && FILENAME !~ /^(tools|tests)\//) report("words", "getenv: only tools/ reads the environment")
+  if (code ~ /^ *# *(define|ifdef|if).*(TIMING|TIMER|PROFILE|BENCHMARK)/) report("words", "a timing macro")
+  if (FILENAME ~ /\.cpp$/ && code ~ /^extern [^"]/ && code !~ /extern template/) report("words", "extern in a .cpp: declare it in a header")
+  if (code ~ /^static / && code !~ /const|\(/ && FILENAME !~ /^tests\//) report("words", "a variable of the whole file")
+  if (code ~ /(^|[^a-zA-Z0-9_])cuda[A-Z][A-Za-z0-9]* *\(/ && code !~ /cuda_call *\(/ && FILENAME ~ /^(kernels\/cuda|engine|codec|tools)\//)
+    report("words", "a CUDA call outside cuda_call()")
+  if (code ~ /constexpr [a-z_:0-9A-Z<> ]*k[A-Z][A-Za-z0-9]* = [-0-9]/) report("words", "constants are brace-initialised")
+  if (FILENAME ~ /^tests\// && code ~ /(margin|epsilon|WithinAbs|WithinRel)\([^()]*[0-9]e-[0-9]|(margin|epsilon)\([0-9.]*[1-9]/)
+    report("words", "a tolerance without a derivation")
+  # Exempt: the values of the official configuration class where a file leaves them out, and the rate at which the
+  # limit on clips counts.
+  if (FILENAME ~ /^engine\// && FILENAME !~ /^engine\/(base\/limits\.h|codec_config\.cpp|reference_clip\.cpp)$/) {
+    gsub(/'/, "", code)
+    gsub(/0x[0-9a-fA-F]+/, "", code)
+    gsub(/[0-9]*\.[0-9e]+/, "", code)
+    if (code ~ /(^|[^a-zA-Z0-9_.])[1-9][0-9][0-9][0-9][0-9][0-9]?([^0-9.a-zA-Z]|$)/)
+      report("words", "a number of five or six digits: dimensions and ids come from the checkpoint")
+  }
+}
+
+# clang-format'ed code: a function starts at column 0 (or 2 inside a type) and ends with } in that column.
+function check_functions(line, code,    indent) {
+  if (begin) {
+    if (begin_indent == 0 && line ~ /^}/ || begin_indent == 2 && line ~ /^  }/) {
+      budget = name ~ /(^| )main\(/ ? 40 : FILENAME ~ /\.cu$/ ? 120 : 60
+      if (opened && FNR - begin + 1 > budget) report("function", FNR - begin + 1 " lines, at most " budget ": " name)
+      begin = 0
+    } else if (!opened && code ~ /;[ ]*$/) {
+      begin = 0
+    } else if (code ~ /{[ ]*$/) {
+      opened = 1
+    }
+    return
+  }
+  indent = line ~ /^  [A-Za-z]/ ? 2 : 0
+  if (line !~ /^(  )?[A-Za-z]/ || code !~ /\(/ || code ~ /;[ ]*$|= {|^(namespace|struct|class|enum|union|using|#)/) return
+  if (code ~ /^  (if|for|while|switch|return|do|else|case)[^a-zA-Z0-9_]/ || code ~ /}[ ]*$/) return
+  begin = FNR; begin_indent = indent; name = line; opened = (code ~ /{[ ]*$/)
+}
+
+FNR == 1 { begin = 0; includes = 0; lines_of[FILENAME] = 0 }
+{
+  lines_of[FILENAME] = FNR
+  code = code_of($0)
+  if ($0 ~ /^#include/) check_include($0)
+  check_words($0, code)
+  check_functions($0, code)
+  if (length($0) > columns && $0 !~ /https?:\/\//) report("line", length($0) " columns, at most " columns)
+  if (FNR == 501) report("file", "more than 500 lines")
+  if (FILENAME ~ /\.h$/ && includes == 13 && $0 ~ /^#include/) report("include", "more than 12 includes in a header")
+}
+
+END {
+  for (library in users)
+    if (users[library] > 1) { print "third-party: " library " is included by" where[library] ": one file, behind our own words"; bad = 1 }
+  exit bad
+}
