@@ -14,7 +14,28 @@ set(write_build_info ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -D OUTPUT=${
   "-DCUDA_ARCHITECTURES=${cuda_architectures}" -P ${CMAKE_SOURCE_DIR}/tools/build_info.cmake)
 add_custom_target(tts_build_info COMMAND ${write_build_info} BYPRODUCTS ${build_info} VERBATIM)
 
-add_library(tts_tools STATIC ${TTS_TOOL_SOURCES} ${build_info})
+# The benchmark's texts have one home, tests/data/bench; the program carries them.
+set(bench_texts ${CMAKE_BINARY_DIR}/bench_texts.cpp)
+set(bench_rows "")
+foreach(label short medium long)
+  set(file ${CMAKE_SOURCE_DIR}/tests/data/bench/${label}.txt)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} text)
+  string(STRIP "${text}" text)
+  string(APPEND bench_rows "    {\"${label}\", R\"text(${text})text\"},\n")
+endforeach()
+file(CONFIGURE OUTPUT ${bench_texts} CONTENT [[
+#include "tools/bench_texts.h"
+namespace tts {
+const std::vector<BenchText>& bench_texts() {
+  static const std::vector<BenchText> texts{
+@bench_rows@  };
+  return texts;
+}
+}  // namespace tts
+]] @ONLY)
+
+add_library(tts_tools STATIC ${TTS_TOOL_SOURCES} ${build_info} ${bench_texts})
 target_link_libraries(tts_tools PUBLIC tts_engine)
 add_dependencies(tts_tools tts_build_info)
 
