@@ -2,8 +2,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "codec/audio_reader.h"
+#include "codec/resample.h"
+#include "engine/codes_file.h"
 #include "engine/inspect.h"
 #include "engine/synthesis.h"
+#include "engine/voice.h"
 #include "tools/settings.h"
 
 namespace tts {
@@ -94,11 +98,39 @@ std::string voices_text(const VoiceFacts& facts, const Model& model) {
 
 }  // namespace
 
+// A saved voice instead of a checkpoint.
+static int saved_voice(const Arguments& args) {
+  const std::string& path = args.operands.front();
+  check(!args.has("model"), Exit::usage, "voices {}: expected a saved voice or --model, got both", path);
+  const SavedVoice saved = load_voice(path);
+  const std::string text = args.has("json") ? describe_voice_json(saved, path) : describe_voice(saved, path);
+  args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  return 0;
+}
+
 int voices(const Arguments& args) {
+  if (!args.operands.empty()) return saved_voice(args);
   const auto model = load_model(model_choice(args), load_options(args));
   const VoiceFacts facts = facts_of(*model);
   const std::string text = args.has("json") ? voices_json(facts, *model) : voices_text(facts, *model);
   args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  return 0;
+}
+
+// ---- codec encode
+
+int codec_encode(const Arguments& args) {
+  check(args.has("output"), Exit::usage, "codec encode: expected --output CODES.json or CODES.safetensors");
+  const std::string clip_path = args.operands.front(), path = args.text("output");
+  codes_form(path);
+  check(!same_file(clip_path, path), Exit::output, "{}: --output: is the clip itself", path);
+  const AudioClip clip = read_audio(clip_path);
+  Engine engine(load_model(model_choice(args), load_options(args)), device_choice(args));
+  const ModelConfig& config = engine.model().config;
+  check(config.codec_encoder && engine.model().encoder, Exit::bad_input,
+        "{}: speech_tokenizer: expected the tensors encoder.*, got none; this checkpoint can only decode", config.directory);
+  const std::vector<float> samples = resample(clip.samples, clip.rate, config.codec_encoder->sample_rate);
+  save_codes(path, {.groups = config.talker.groups, .codes = engine.encode(samples)});
   return 0;
 }
 

@@ -12,20 +12,24 @@ namespace {
 constexpr CommandSet bit(GenCommand command) { return CommandSet{1} << static_cast<unsigned>(command); }
 constexpr CommandSet kSpeak{bit(GenCommand::speak)};
 constexpr CommandSet kDecode{bit(GenCommand::codec_decode)};
+constexpr CommandSet kEncode{bit(GenCommand::codec_encode)};
 constexpr CommandSet kText{kSpeak | bit(GenCommand::tokens)};
 constexpr CommandSet kAudio{kSpeak | kDecode};
-constexpr CommandSet kModel{kAudio | kText | bit(GenCommand::voices)};
-constexpr CommandSet kOnDevice{kAudio | bit(GenCommand::doctor)};
+constexpr CommandSet kModel{kAudio | kText | kEncode | bit(GenCommand::voices)};
+constexpr CommandSet kOnDevice{kAudio | kEncode | bit(GenCommand::doctor)};
 constexpr CommandSet kJson{kModel | bit(GenCommand::doctor) | bit(GenCommand::inspect)};
 constexpr CommandSet kAll{(CommandSet{1} << static_cast<unsigned>(GenCommand::kCount)) - 1};
 
 constexpr CommandRow kCommands[] = {
     {"", "[TEXT...]", "speaks the text", 0, INT32_MAX},
     {"doctor", "", "machine, devices, what 'auto' would take and why; every device tests itself", 0, 0},
-    {"voices", "", "what a checkpoint is, its speakers and languages, and which options it accepts", 0, 0},
+    {"voices", "[FILE]", "what a checkpoint is, its speakers and languages, and which options it accepts; or "
+                         "what a saved voice holds", 0, 1},
     {"inspect", "DIR", "configuration, tensor table, parameter count; refuses what loading would refuse", 1,
      1},
     {"tokens", "[TEXT...]", "ids and pieces of the text alone: no template, nothing stripped", 0, INT32_MAX},
+    {"codec encode", "CLIP", "audio of a WAV, FLAC, Ogg or MP3 file to codes (-o CODES.json or CODES.safetensors)", 1,
+     1},
     {"codec decode", "CODES", "codes of a .json or .safetensors file to audio; no text, no language model", 1,
      1},
 };
@@ -130,6 +134,66 @@ constexpr OptionRow kOptions[] = {
      .choices = "auto|upfront|stream",
      .help = "whether the model sees the whole text before it speaks (auto: as the checkpoint's type does)",
      .example = "--text-mode upfront 'Hello.' -o hello.wav"},
+
+    {.name = "ref-audio",
+     .kind = ArgKind::path,
+     .value = "FILE",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "speak in the voice of this clip (base checkpoints); 3 to 10 s are enough",
+     .example = "--ref-audio clip.wav --ref-text 'What the clip says.' -m DIR 'Hello.' -o hello.wav"},
+    {.name = "ref-text",
+     .kind = ArgKind::text,
+     .value = "TEXT",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "what the clip says",
+     .example = "--ref-text 'What the clip says.' --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
+    {.name = "ref-text-file",
+     .kind = ArgKind::path,
+     .value = "FILE",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "read what the clip says from a file",
+     .example = "--ref-text-file clip.txt --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
+    {.name = "x-vector-only",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "take the voice of the clip but not its manner of speaking; needs no transcript",
+     .example = "--x-vector-only --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
+    {.name = "ref-silence-ms",
+     .kind = ArgKind::integer,
+     .value = "N",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .least = 0,
+     .most = 5000,
+     .help = "silence behind the clip, so that its last sound stays out of the result (500; 0: as the official "
+             "package does)",
+     .example = "--ref-silence-ms 0 --ref-audio clip.wav --ref-text 'Text.' -m DIR 'Hello.' -o hello.wav"},
+    {.name = "ref-cut",
+     .kind = ArgKind::choice,
+     .value = "KIND",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .choices = "exact|official",
+     .help = "where the clip's part of the audio ends: at its last frame (exact), or by the proportion of the "
+             "official package, which is one sample early at times",
+     .example = "--ref-cut official --ref-audio clip.wav --ref-text 'Text.' -m DIR 'Hello.' -o hello.wav"},
+    {.name = "voice",
+     .kind = ArgKind::path,
+     .value = "FILE",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "speak in a saved voice (.ttsvoice, or the pair NAME.safetensors and NAME.json)",
+     .example = "--voice anna.ttsvoice -m DIR 'Hello.' -o hello.wav"},
+    {.name = "save-voice",
+     .kind = ArgKind::path,
+     .value = "FILE",
+     .group = "Voice cloning",
+     .commands = kSpeak,
+     .help = "save the voice of the clip for later runs",
+     .example = "--save-voice anna.ttsvoice --ref-audio clip.wav --ref-text 'Text.' -m DIR 'Hello.' -o hello.wav"},
 
     // ---- sampling
     {.name = "seed",
@@ -269,7 +333,7 @@ constexpr OptionRow kOptions[] = {
      .kind = ArgKind::path,
      .value = "PATH|-",
      .group = "Output",
-     .commands = kAudio,
+     .commands = kAudio | kEncode,
      .help = "audio file, FIFO or device; - is standard output, and implies --stream. Without it: played "
              "when standard "
              "output is a terminal, a WAV stream when it is a pipe, else out.wav",

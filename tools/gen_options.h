@@ -5,7 +5,7 @@
 
 namespace tts {
 
-enum class GenCommand : uint8_t { speak, doctor, voices, inspect, tokens, codec_decode, kCount };
+enum class GenCommand : uint8_t { speak, doctor, voices, inspect, tokens, codec_encode, codec_decode, kCount };
 
 extern const Program kGenProgram;
 inline GenCommand command_of(const Arguments& args) { return static_cast<GenCommand>(args.command); }

@@ -92,7 +92,8 @@ Item parse_json_item(std::string_view line, const std::string& origin) {
   const Json json = Json::parse(line, origin);
   check(json.kind() == Json::Kind::object, Exit::bad_input, "{}: expected an object, got {}", origin,
         json.brief());
-  json.allow_only({"id", "text", "speaker", "language", "instruct", "seed", "output"});
+  json.allow_only({"id", "text", "speaker", "language", "instruct", "seed", "output", "ref_audio", "ref_text",
+                   "voice"});
   Item item;
   item.text = json.at("text").text();
   const auto optional_text = [&](const char* key, std::optional<std::string>& to) {
@@ -102,6 +103,10 @@ Item parse_json_item(std::string_view line, const std::string& origin) {
   optional_text("language", item.language);
   optional_text("instruct", item.instruct);
   optional_text("output", item.output);
+  optional_text("ref_audio", item.ref_audio);
+  optional_text("ref_text", item.ref_text);
+  optional_text("voice", item.voice);
+  check(!item.voice || !item.ref_audio, Exit::bad_input, "{}: voice: expected one voice, got ref_audio as well", origin);
   if (const Json* value = json.find("seed")) item.seed = value->integer(0, INT64_MAX);
   if (const Json* value = json.find("id")) {
     if (value->is_number()) {

@@ -18,6 +18,7 @@ struct Item {
   std::string where{};                 // "" or "items.jsonl: line 3: ", for messages
   std::string text{};
   std::optional<std::string> speaker{}, language{}, instruct{}, output{};
+  std::optional<std::string> ref_audio{}, ref_text{}, voice{};
   std::optional<int64_t> seed{};
   std::vector<std::string> notes{};  // what was dropped from the text, for -v
   std::exception_ptr error{};        // the line could not be understood

@@ -7,6 +7,7 @@
 #include "engine/codes_file.h"
 #include "tools/settings.h"
 #include "tools/speech_output.h"
+#include "tools/voice_choice.h"
 
 #include <set>
 
@@ -25,6 +26,7 @@ struct Run {
   bool streaming = false;
   std::unique_ptr<Engine> engine{};
   double load_ms = 0;
+  std::unique_ptr<VoiceChoice> voices{};
   std::set<std::string> outputs{};  // names of this run: no item replaces another one's file
 };
 
@@ -37,6 +39,8 @@ Run open_run(const Arguments& args, bool several) {
   check(several || !args.has("output-dir"), Exit::usage,
         "--output-dir: expected --input lines or jsonl; one item goes to --output");
   if (args.has("codes")) codes_form(args.text("codes"));
+  check_voice_options(args);
+  run.voices = std::make_unique<VoiceChoice>(args);
   run.retries = static_cast<int>(args.integer("retries", 0));
   if (!several) run.output = plan_output(args);
   run.streaming = args.has("stream") || run.output.is_stream();
@@ -50,11 +54,13 @@ void check_outputs(const Run& run) {
   const Arguments& args = run.args;
   std::vector<std::string> inputs;
   if (run.source) inputs.push_back(run.source->file());
-  if (args.has("from-codes")) inputs.push_back(args.text("from-codes"));
+  for (const char* name : {"from-codes", "ref-audio", "ref-text-file", "voice"}) {
+    if (args.has(name)) inputs.push_back(args.text(name));
+  }
   if (!run.output.path.empty()) check_output_path(run.output.path, run.output.keep_existing, inputs);
   std::vector<std::string> taken = inputs;
   if (!run.output.path.empty()) taken.push_back(run.output.path);
-  for (const char* name : {"codes", "json", "trace"}) {
+  for (const char* name : {"codes", "json", "trace", "save-voice"}) {
     const std::string path = args.text(name);
     if (path.empty() || path == "-") continue;
     for (const std::string& other : taken)
@@ -78,7 +84,7 @@ void load_engine(Run& run) {
     run.log.say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
 }
 
-SpeakRequest request_of(Run& run, const Item& item) {
+SpeakRequest request_of(Run& run, const Item& item, std::vector<std::string>& warnings) {
   const Arguments& args = run.args;
   const ModelConfig& config = run.engine->model().config;
   const auto asked = [&](const std::optional<std::string>& own, const char* option) {
@@ -86,6 +92,8 @@ SpeakRequest request_of(Run& run, const Item& item) {
   };
   SpeakRequest request;
   request.text = item.text;
+  request.voice = run.voices->voice_of(item, *run.engine, warnings);
+  request.official_reference_cut = args.text("ref-cut", "exact") == "official";
   request.speaker = choose_speaker_name(asked(item.speaker, "speaker"), config);
   request.language = language_name(asked(item.language, "language").value_or("auto"), config);
   request.instruct = asked(item.instruct, "instruct").value_or("");
@@ -147,7 +155,8 @@ Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output) {
 
 ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
   const auto begin = Clock::now();
-  SpeakRequest request = request_of(run, item);
+  std::vector<std::string> warnings;
+  SpeakRequest request = request_of(run, item, warnings);
   const ModelConfig& config = run.engine->model().config;
   const uint64_t seed = request.seed;
   SpeechOutput output(plan, config.codec.sample_rate);
@@ -173,7 +182,8 @@ ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
   result.language_asked = item.language.value_or(run.args.text("language", "auto"));
   result.load_ms = run.load_ms;
   result.wall_ms = ms_since(begin);
-  result.warnings = result.spoken.warnings;
+  result.warnings = warnings;
+  result.warnings.insert(result.warnings.end(), result.spoken.warnings.begin(), result.spoken.warnings.end());
   if (output.clamped() > 0)
     result.warnings.push_back(format("{} samples beyond full scale were clamped", output.clamped()));
   return result;
@@ -245,6 +255,8 @@ int speak_items(Run& run) {
   TraceFile trace(run.args);
   ResultSink sink(run.args, run.source->several(), run.source->json_lines());
   load_engine(run);
+  std::vector<std::string> warnings;
+  run.voices->save(*run.engine, warnings);
   Exit first_failure = Exit::ok;
   bool limited = false;
   while (const std::optional<Item> item = run.source->next()) {

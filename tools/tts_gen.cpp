@@ -29,6 +29,8 @@ int run(const Arguments& args) {
       return inspect(args);
     case GenCommand::tokens:
       return tokens(args);
+    case GenCommand::codec_encode:
+      return codec_encode(args);
     case GenCommand::codec_decode:
       return codec_decode(args);
     case GenCommand::kCount:

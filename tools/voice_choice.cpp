@@ -1,0 +1,97 @@
+#include "tools/voice_choice.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "codec/audio_reader.h"
+#include "engine/reference_clip.h"
+#include "engine/voice.h"
+
+namespace tts {
+
+namespace {
+
+// What names a voice: of the item where it says something, else of the command.
+struct Wanted {
+  std::string audio, transcript, saved;
+  bool vector_only = false;
+};
+
+std::string transcript_of_command(const Arguments& args) {
+  if (!args.has("ref-text-file")) return args.text("ref-text");
+  std::string text = read_text(args.text("ref-text-file"), limits::kTextBytes);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+Wanted wanted_by(const Arguments& args, const Item& item) {
+  Wanted wanted;
+  wanted.vector_only = args.has("x-vector-only");
+  if (item.voice) {
+    wanted.saved = *item.voice;
+    return wanted;
+  }
+  wanted.audio = item.ref_audio.value_or(args.text("ref-audio"));
+  // The transcript of the command belongs to the clip of the command.
+  wanted.transcript = item.ref_text ? *item.ref_text : item.ref_audio ? "" : transcript_of_command(args);
+  if (wanted.audio.empty()) wanted.saved = args.text("voice");
+  return wanted;
+}
+
+}  // namespace
+
+void check_voice_options(const Arguments& args) {
+  const bool clip = args.has("ref-audio");
+  check(!(clip && args.has("voice")), Exit::usage, "--voice: expected one voice, got --ref-audio as well");
+  check(!(args.has("ref-text") && args.has("ref-text-file")), Exit::usage, "--ref-text: expected one transcript, got --ref-text-file as well");
+  check(clip || args.has("voice") || !args.has("save-voice"), Exit::usage, "--save-voice: expected --ref-audio or --voice");
+  const bool in_context = clip && !args.has("x-vector-only");
+  check(!in_context || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
+        "--ref-audio: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
+  const int64_t silence = args.integer("ref-silence-ms", kReferenceSilenceMs);
+  check(silence <= kMaxReferenceSilenceMs, Exit::usage, "--ref-silence-ms: expected 0..{}, got {}", kMaxReferenceSilenceMs, silence);
+}
+
+std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine, std::vector<std::string>& warnings) {
+  const Wanted wanted = wanted_by(args_, item);
+  if (wanted.audio.empty() && wanted.saved.empty()) {
+    check(!item.ref_text, Exit::bad_input, "{}ref_text: expected ref_audio beside it", item.where);
+    const std::string speaker = item.speaker.value_or(args_.text("speaker"));
+    check(engine.model().config.type != ModelType::base || speaker == "none", Exit::usage,
+          "{}a base checkpoint speaks in the voice of a clip: expected --ref-audio or --voice (or --speaker none)", item.where);
+    return nullptr;
+  }
+  const std::string key = wanted.saved + '\n' + wanted.audio + '\n' + (wanted.vector_only ? "" : wanted.transcript);
+  auto found = known_.find(key);
+  if (found == known_.end()) {
+    Known known;
+    if (!wanted.saved.empty()) {
+      const SavedVoice saved = load_voice(wanted.saved);
+      known.warnings = check_saved_voice(saved, engine.model(), wanted.saved);
+      known.voice = std::make_shared<ClonedVoice>(saved.voice);
+    } else {
+      const auto silence = static_cast<int>(args_.integer("ref-silence-ms", kReferenceSilenceMs));
+      const CloneRequest request{.clip = read_audio(wanted.audio),
+                                 .origin = wanted.audio,
+                                 .transcript = wanted.transcript,
+                                 .vector_only = wanted.vector_only,
+                                 .silence_ms = silence};
+      Clone clone = engine.clone(request);
+      known.warnings = clone.warnings;
+      known.voice = clone.voice;
+    }
+    found = known_.emplace(key, std::move(known)).first;
+  }
+  warnings.insert(warnings.end(), found->second.warnings.begin(), found->second.warnings.end());
+  return found->second.voice;
+}
+
+void VoiceChoice::save(Engine& engine, std::vector<std::string>& warnings) {
+  if (!args_.has("save-voice")) return;
+  const auto voice = voice_of({}, engine, warnings);
+  const Model& model = engine.model();
+  save_voice(args_.text("save-voice"), {.voice = *voice,
+                                        .groups = voice->in_context() ? model.config.talker.groups : 0,
+                                        .checkpoint = checkpoint_fingerprint(model.files)});
+}
+
+}  // namespace tts
