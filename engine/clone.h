@@ -13,6 +13,8 @@
 
 namespace tts {
 
+inline constexpr int kReferenceSilenceMs{500};
+
 struct CloneRequest {
   AudioClip clip;
   std::string origin;        // what messages call the clip: its file name
@@ -20,7 +22,7 @@ struct CloneRequest {
   bool vector_only = false;  // no codes: the voice, not the manner of speaking
   // Appended before the codes are made, so that the last sound of the clip does not run into the new text; 0
   // is the official behaviour. The speaker vector never hears it.
-  int silence_ms = 500;
+  int silence_ms = kReferenceSilenceMs;
 };
 
 struct Clone {

@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "codec/audio_reader.h"
-#include "engine/reference_clip.h"
 #include "engine/voice.h"
 
 namespace tts {
@@ -47,8 +46,7 @@ void check_voice_options(const Arguments& args) {
   const bool in_context = clip && !args.has("x-vector-only");
   check(!in_context || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
         "--ref-audio: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
-  const int64_t silence = args.integer("ref-silence-ms", kReferenceSilenceMs);
-  check(silence <= kMaxReferenceSilenceMs, Exit::usage, "--ref-silence-ms: expected 0..{}, got {}", kMaxReferenceSilenceMs, silence);
+}, got {}", kMaxReferenceSilenceMs, silence);
 }
 
 std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine, std::vector<std::string>& warnings) {
