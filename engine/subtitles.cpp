@@ -43,7 +43,8 @@ bool is_space(uint32_t c) {
 
 // Punctuation that does not begin a line, and that does not end one.
 constexpr std::u32string_view kClosing{
-    U"、。，．・：；？！）］｝〉》」』】〕…ー々ァィゥェォッャュョぁぃぅぇぉっゃゅょ％”’"};
+    U"、。，．・：；？！）］｝〉》」』】〕…ー々％”’"
+    U"ァィゥェォッャュョぁぃぅぇぉっゃゅょ"};
 constexpr std::u32string_view kOpening{U"（［｛〈《「『【〔“‘"};
 
 // What stays together on a line: a word, or one wide character with the punctuation that clings to it.
