@@ -27,7 +27,8 @@ Joiner::Joiner(const JoinSettings& settings, Sink sink)
       lead_(samples_of(settings.lead_ms, settings.rate_hz)),
       trail_(samples_of(settings.trail_ms, settings.rate_hz)),
       fade_(samples_of(settings.fade_ms, settings.rate_hz)) {
-  check(lead_ >= 0 && trail_ >= 0 && fade_ >= 0, Exit::internal, "joining: expected lengths from 0");
+  check(settings.rate_hz > 0 && lead_ >= 0 && trail_ >= 0 && fade_ >= 0, Exit::internal,
+        "joining: expected a rate and lengths from 0");
 }
 
 void Joiner::begin_chunk(double gap_ms) {

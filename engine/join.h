@@ -16,7 +16,7 @@
 namespace tts {
 
 struct JoinSettings {
-  int rate_hz = 24'000;
+  int rate_hz = 0;
   double lead_ms = 30;    // silence kept before the first sound of a chunk
   double trail_ms = 80;   // and behind its last
   double fade_ms = 5;     // raised cosine over both ends of what is kept

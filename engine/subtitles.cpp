@@ -9,7 +9,7 @@ namespace tts {
 
 namespace {
 
-constexpr int64_t kMsPerHour{3'600'000};
+constexpr int64_t kMsPerSecond{1'000};
 
 struct Range {
   uint32_t first, last;
@@ -120,11 +120,12 @@ std::string digits(int64_t value, size_t count) {
 }
 
 std::string time_text(int64_t ms, char point) {
-  return format("{}:{}:{}{}{}", digits(ms / kMsPerHour, 2), digits(ms / 60'000 % 60, 2),
-                digits(ms / 1'000 % 60, 2), point, digits(ms % 1'000, 3));
+  return format("{}:{}:{}{}{}", digits(ms / (3'600 * kMsPerSecond), 2),
+                digits(ms / (60 * kMsPerSecond) % 60, 2), digits(ms / kMsPerSecond % 60, 2), point,
+                digits(ms % kMsPerSecond, 3));
 }
 
-int64_t nearest_ms(int64_t samples, int rate_hz) { return (samples * 1'000 + rate_hz / 2) / rate_hz; }
+int64_t nearest_ms(int64_t samples, int rate_hz) { return (samples * kMsPerSecond + rate_hz / 2) / rate_hz; }
 
 // The three characters that mean something in WebVTT.
 std::string escape_vtt(const std::string& text) {

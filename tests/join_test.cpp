@@ -64,7 +64,7 @@ std::pair<int64_t, int64_t> margins(std::span<const float> x) {
 }  // namespace
 
 TEST_CASE("silence at the edges is cut to the set amount") {
-  const JoinSettings s{.lead_ms = 30, .trail_ms = 80, .fade_ms = 0};
+  const JoinSettings s{.rate_hz = 24'000, .lead_ms = 30, .trail_ms = 80, .fade_ms = 0};
   const Joined one = join({chunk_of(9'000, 5'000, 12'000)}, s, 250);
   CHECK(one.samples.size() == 720 + 5'000 + 1'920);
   CHECK(margins(one.samples) == std::pair<int64_t, int64_t>{720, 1'920});
@@ -81,7 +81,7 @@ TEST_CASE("silence at the edges is cut to the set amount") {
 }
 
 TEST_CASE("gaps stand between chunks, not before the first nor behind the last") {
-  const JoinSettings s{.lead_ms = 10, .trail_ms = 20, .fade_ms = 5};
+  const JoinSettings s{.rate_hz = 24'000, .lead_ms = 10, .trail_ms = 20, .fade_ms = 5};
   const Joined out =
       join({chunk_of(1'000, 2'000, 1'000), chunk_of(1'000, 3'000, 1'000), chunk_of(0, 500, 0)}, s, 250);
   CHECK(out.samples.size() == (240 + 2'000 + 480) + 6'000 + (240 + 3'000 + 480) + 6'000 + 500);
@@ -97,7 +97,7 @@ TEST_CASE("gaps stand between chunks, not before the first nor behind the last")
 }
 
 TEST_CASE("a silent chunk adds nothing, not even its gap") {
-  const JoinSettings s;
+  const JoinSettings s{.rate_hz = 24'000};
   const std::vector<float> voice = chunk_of(0, 2'000, 0), silence(5'000, 0.0005f);
   const Joined with = join({silence, voice, silence, {}, voice, silence}, s, 250);
   CHECK(with.samples == join({voice, voice}, s, 250).samples);
@@ -112,25 +112,26 @@ TEST_CASE("no click at a joint") {
                                                   chunk_of(0, 777, 0)};
   for (const double gap_ms : {0.0, 250.0}) {
     for (const double fade_ms : {2.0, 5.0, 10.0}) {
-      const Joined out = join(chunks, {.fade_ms = fade_ms}, gap_ms);
+      const Joined out = join(chunks, {.rate_hz = 24'000, .fade_ms = fade_ms}, gap_ms);
       // |d(w x)| <= |dx| w + |x| |dw|, and the raised cosine rises by at most pi / (2 * fade) per sample.
       const double inside = 0.8 * 0.05, fade = fade_ms * 24;
       const double bound = inside + 0.8 * std::numbers::pi / (2 * fade);
       INFO("fade " << fade_ms << " ms, gap " << gap_ms << " ms: largest step " << largest_step(out.samples));
       CHECK(largest_step(out.samples) <= bound);
     }
-    CHECK(largest_step(join(chunks, {.fade_ms = 0}, gap_ms).samples) >= 0.79f);
+    CHECK(largest_step(join(chunks, {.rate_hz = 24'000, .fade_ms = 0}, gap_ms).samples) >= 0.79f);
   }
 }
 
 TEST_CASE("fades touch the outer ends only") {
   const std::vector<float> chunk = chunk_of(0, 4'000, 0);
-  const Joined out = join({chunk}, {.fade_ms = 5}, 0);
+  const Joined out = join({chunk}, {.rate_hz = 24'000, .fade_ms = 5}, 0);
   REQUIRE(out.samples.size() == chunk.size());
   CHECK(std::equal(chunk.begin() + 120, chunk.end() - 120, out.samples.begin() + 120));
   CHECK(std::fabs(out.samples.front()) < 0.001f);
   CHECK(std::fabs(out.samples.back()) < 0.001f);
-  const Joined tiny = join({chunk_of(0, 50, 0)}, {.fade_ms = 5}, 0);  // shorter than two fades
+  const Joined tiny =
+      join({chunk_of(0, 50, 0)}, {.rate_hz = 24'000, .fade_ms = 5}, 0);  // shorter than two fades
   CHECK(tiny.samples.size() == 50);
   CHECK(largest_step(tiny.samples) < 0.1f);
 }
@@ -138,9 +139,9 @@ TEST_CASE("fades touch the outer ends only") {
 TEST_CASE("pieces of any size give the same recording") {
   const std::vector<std::vector<float>> chunks = {chunk_of(900, 4'000, 3'000), chunk_of(5'000, 301, 0),
                                                   std::vector<float>(700, 0.0f), chunk_of(1, 9'000, 60'000)};
-  const Joined want = join(chunks, {}, 250, 1'000'000);
+  const Joined want = join(chunks, {.rate_hz = 24'000}, 250, 1'000'000);
   for (const size_t piece : {1u, 7u, 119u, 1'920u}) {
-    const Joined got = join(chunks, {}, 250, piece);
+    const Joined got = join(chunks, {.rate_hz = 24'000}, 250, piece);
     CHECK(got.samples == want.samples);
     for (size_t i = 0; i < chunks.size(); ++i) CHECK(got.placed[i].end == want.placed[i].end);
   }
@@ -148,7 +149,7 @@ TEST_CASE("pieces of any size give the same recording") {
 
 TEST_CASE("voice leaves at once, only silence and the fade are held") {
   int64_t out = 0;
-  Joiner joiner({.fade_ms = 5},
+  Joiner joiner({.rate_hz = 24'000, .fade_ms = 5},
                 [&](std::span<const float> block) { out += static_cast<int64_t>(block.size()); });
   joiner.begin_chunk(0);
   joiner.write(chunk_of(0, 48'000, 0));
