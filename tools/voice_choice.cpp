@@ -46,7 +46,6 @@ void check_voice_options(const Arguments& args) {
   const bool in_context = clip && !args.has("x-vector-only");
   check(!in_context || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
         "--ref-audio: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
-}, got {}", kMaxReferenceSilenceMs, silence);
 }
 
 std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine, std::vector<std::string>& warnings) {
