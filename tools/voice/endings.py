@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""endings.py TTS_GEN [COUNT]: how many of COUNT (1000) seeded runs of the embedded voice end by their own end token.
+
+The sentences of the measurement in turn, seeds 1 to COUNT, published sampling, one process. Exit 1 below 99.5 %.
+"""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from recognise import sentences
+
+LEAST = 0.995
+
+
+def main():
+    program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    texts = sentences()
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = os.path.join(folder, "jobs.jsonl")
+        with open(jobs, "w", encoding="utf-8") as f:
+            for i in range(count):
+                job = {"id": str(i), "text": texts[i % len(texts)], "seed": i + 1, "language": "english"}
+                f.write(json.dumps(job) + "\n")
+        report = os.path.join(folder, "report.jsonl")
+        command = [program, "-m", "embedded", "--input", "jsonl", "-f", jobs, "-d", folder, "-q", "--json=" + report]
+        status = subprocess.run(command, check=False).returncode
+        with open(report, encoding="utf-8") as f:
+            results = [json.loads(line) for line in f]
+    assert len(results) == count, "%d results of %d, exit %d" % (len(results), count, status)
+    endings = collections.Counter(r.get("finish_reason", r.get("error")) for r in results)
+    for r in results:
+        if r.get("finish_reason") != "eos":
+            print("id %s: %s" % (r.get("id"), r.get("finish_reason", r.get("error"))))
+    print("%d runs: %s" % (count, dict(endings)))
+    sys.exit(0 if endings["eos"] >= LEAST * count else 1)
+
+
+if __name__ == "__main__":
+    main()
