@@ -1,10 +1,11 @@
-// The voice directory as read-only bytes of the program. The assembler reads the files (.incbin): no source array, and the
-// pages are mapped from the program file and shared by all processes that run it. This is the only list of the files.
+// The voice directory as read-only bytes of the program. The assembler reads the files (.incbin): no source
+// array, and the pages are mapped from the program file and shared by all processes that run it. This is the
+// only list of the files.
 //
 //   tts_embedded_voice:  { to name, name bytes, to content, content bytes } ... 0     64-bit words
 //
-// "to" is the distance from the word itself, which the linker knows, so that nothing is relocated when the program
-// starts. GNU as and clang; x86-64 and AArch64.
+// "to" is the distance from the word itself, which the linker knows, so that nothing is relocated when the
+// program starts. GNU as and clang; x86-64 and AArch64.
 
         .section .rodata.tts_embedded_voice, "a", %progbits
         .balign 64

@@ -1,5 +1,6 @@
-// The files of the small voice that the programs carry (tools/voice/flite-en): bytes of the program itself, mapped with
-// it and never copied. Who reads a model goes through ModelFiles::open("embedded"); nothing here knows what is in them.
+// The files of the small voice that the programs carry (tools/voice/flite-en): bytes of the program itself,
+// mapped with it and never copied. Who reads a model goes through ModelFiles::open("embedded"); nothing here
+// knows what is in them.
 #pragma once
 
 #include <cstddef>

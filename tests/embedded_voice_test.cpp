@@ -1,7 +1,7 @@
 // What the program carries is the directory in the repository, byte for byte, and it opens without a copy.
+#include "engine/embedded_voice.h"
 #include "base/file.h"
 #include "catch.h"
-#include "engine/embedded_voice.h"
 #include "engine/model.h"
 
 #include <algorithm>
@@ -59,17 +59,19 @@ TEST_CASE("the embedded voice opens within 10 ms, and its weights stay where the
   CHECK(best_ms <= 10);
 #endif
   const std::vector<EmbeddedFile> files = embedded_voice();
-  const auto weights = std::find_if(files.begin(), files.end(), [](auto& f) { return f.name == "model.safetensors"; });
+  const auto weights =
+      std::find_if(files.begin(), files.end(), [](auto& f) { return f.name == "model.safetensors"; });
   REQUIRE(weights != files.end());
   const std::byte *begin = weights->bytes.data(), *end = begin + weights->bytes.size();
   int matrices = 0;
-  model->talker.each(model->config.talker, [&](const Tensor& tensor, std::string_view name, const Shape& shape) {
-    if (shape.rank != 2) return;  // norms and biases are widened to f32
-    CAPTURE(name);
-    const auto* data = static_cast<const std::byte*>(tensor.data);
-    CHECK((begin < data && data < end));
-    matrices++;
-  });
+  model->talker.each(model->config.talker,
+                     [&](const Tensor& tensor, std::string_view name, const Shape& shape) {
+                       if (shape.rank != 2) return;  // norms and biases are widened to f32
+                       CAPTURE(name);
+                       const auto* data = static_cast<const std::byte*>(tensor.data);
+                       CHECK((begin < data && data < end));
+                       matrices++;
+                     });
   CHECK(matrices == 5 + 7 * model->config.talker.dims.L);
 }
 

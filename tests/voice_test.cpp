@@ -3,14 +3,14 @@
 #include "catch.h"
 #include "engine/synthesis.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <iostream>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace tts;
 
@@ -20,7 +20,8 @@ namespace {
 
 struct Recorded {
   std::string text;
-  std::vector<int32_t> codes;  // [frames][groups], greedy, from the official package (tools/voice/record_greedy.py)
+  std::vector<int32_t>
+      codes;  // [frames][groups], greedy, from the official package (tools/voice/record_greedy.py)
 };
 
 std::vector<Recorded> recorded_sentences() {
@@ -29,7 +30,8 @@ std::vector<Recorded> recorded_sentences() {
   for (const Json& item : file.items()) {
     Recorded sentence{item.at("text").text(), {}};
     for (const Json& frame : item.at("frames").items()) {
-      for (const Json& code : frame.items()) sentence.codes.push_back(static_cast<int32_t>(code.integer(0, 65535)));
+      for (const Json& code : frame.items())
+        sentence.codes.push_back(static_cast<int32_t>(code.integer(0, 65535)));
     }
     sentences.push_back(std::move(sentence));
   }
@@ -92,9 +94,9 @@ void check_sounds_like_speech(const Heard& heard, const std::string& text) {
     }
     if (std::sqrt(energy / 1920) > 0.01) loud_frames++;  // -40 dBFS; the pauses of this voice lie below -60
   }
-  CHECK(peak < 0.99f);                              // no clipping
+  CHECK(peak < 0.99f);  // no clipping
   CHECK(peak > 0.1f);
-  CHECK(loud_frames * 2 > heard.spoken.frames);     // not silent: pauses take less than half
+  CHECK(loud_frames * 2 > heard.spoken.frames);  // not silent: pauses take less than half
 }
 
 struct FirstSample {
@@ -109,8 +111,8 @@ FirstSample time_first_sample() {
   const pid_t child = fork();
   if (child == 0) {
     dup2(ends[1], STDOUT_FILENO);
-    execl(TTS_BIN_DIR "/tts-gen", "tts-gen", "-m", "embedded", "-q", "-j", "1", "--seed", "1", "--format", "wav",
-          "--stream", "-o", "-", "The sun is shining, but it is still cold.", nullptr);
+    execl(TTS_BIN_DIR "/tts-gen", "tts-gen", "-m", "embedded", "-q", "-j", "1", "--seed", "1", "--format",
+          "wav", "--stream", "-o", "-", "The sun is shining, but it is still cold.", nullptr);
     _exit(127);
   }
   close(ends[1]);
@@ -125,7 +127,9 @@ FirstSample time_first_sample() {
   rusage usage{};
   REQUIRE(wait4(child, nullptr, 0, &usage) == child);
   REQUIRE(got == sizeof bytes);
-  const auto ms = [](const timeval& t) { return 1e3 * static_cast<double>(t.tv_sec) + 1e-3 * static_cast<double>(t.tv_usec); };
+  const auto ms = [](const timeval& t) {
+    return 1e3 * static_cast<double>(t.tv_sec) + 1e-3 * static_cast<double>(t.tv_usec);
+  };
   return {wall.count(), ms(usage.ru_utime) + ms(usage.ru_stime)};
 }
 
@@ -160,8 +164,8 @@ TEST_CASE("the first sample comes within 100 ms of the start of the process") {
     const FirstSample now = time_first_sample();
     best = {std::min(best.wall_ms, now.wall_ms), std::min(best.processor_ms, now.processor_ms)};
   }
-  std::cout << "start of the process to the first sample: " << best.wall_ms << " ms, of which " << best.processor_ms
-            << " ms on a processor\n";
+  std::cout << "start of the process to the first sample: " << best.wall_ms << " ms, of which "
+            << best.processor_ms << " ms on a processor\n";
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   CHECK(best.processor_ms <= 100);  // other programs share the machine: the wall says little there
 #endif
