@@ -150,6 +150,8 @@ TEST_CASE("malformed tokenizer.model") {
       {kTrainer, file + "expected 1..1048576 pieces, got 0"},
       {small_model() + field(1, field(2, uint64_t{1})),
        file + "byte " + std::to_string(small_model().size() + 2) + ": expected a piece of UTF-8 text"},
+      {small_model() + field(1, field(1, std::string("a\0b", 3))),
+       file + "byte " + std::to_string(small_model().size() + 2) + ": expected a piece of UTF-8 text"},
       {small_model() + field(1, field(1, std::string("\xff"))),
        file + "byte " + std::to_string(small_model().size() + 2) + ": expected a piece of UTF-8 text"},
       {small_model() + field(1, field(1, std::string("z")) + field(3, uint64_t{7})),

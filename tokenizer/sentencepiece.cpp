@@ -92,8 +92,10 @@ Piece read_piece(const Fields& message, const std::string& name) {
           static_cast<int>(piece.kind));
     if (piece.kind == kUserDefined) fields.first_byte() = static_cast<char>(kControl);
   }
-  check(!piece.text.empty() && first_invalid_utf8(piece.text) == std::string_view::npos, Exit::bad_input,
-        "{}: byte {}: expected a piece of UTF-8 text", name, message.begin);
+  const bool is_text =
+      first_invalid_utf8(piece.text) == std::string_view::npos && piece.text.find('\0') == std::string::npos;
+  check(!piece.text.empty() && is_text, Exit::bad_input, "{}: byte {}: expected a piece of UTF-8 text", name,
+        message.begin);
   return piece;
 }
 
@@ -131,6 +133,23 @@ struct SentencePiece::State {
   std::vector<AddedToken> added;
 };
 
+namespace {
+
+// The library reports most of what it dislikes by a status, and throws the rest.
+void load(sentencepiece::SentencePieceProcessor& processor, const std::string& bytes,
+          const std::string& name) {
+  try {
+    const auto status = processor.LoadFromSerializedProto(bytes);
+    check(status.ok(), Exit::bad_input, "{}: {}", name, status.ToString());
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(Exit::bad_input, "{}: {}", name, e.what());
+  }
+}
+
+}  // namespace
+
 SentencePiece::SentencePiece(SentencePiece&&) noexcept = default;
 SentencePiece::~SentencePiece() = default;
 
@@ -154,8 +173,7 @@ SentencePiece::SentencePiece(std::string_view model, const std::string& name)
   for (size_t i = 0; i < s.pieces.size(); ++i)
     if (s.pieces[i].kind == kControl || s.pieces[i].kind == kUserDefined)
       s.added.push_back({static_cast<int32_t>(i), s.pieces[i].text});
-  const auto status = s.processor.LoadFromSerializedProto(bytes);
-  check(status.ok(), Exit::bad_input, "{}: {}", name, status.ToString());
+  load(s.processor, bytes, name);
   check(s.processor.GetPieceSize() == size(), Exit::bad_input, "{}: expected {} pieces, the library read {}",
         name, size(), s.processor.GetPieceSize());
 }
