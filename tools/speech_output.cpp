@@ -123,16 +123,22 @@ SpeechOutput::SpeechOutput(const OutputPlan& plan, int sample_rate)
   check_audio_output(plan.format, plan.rate_hz > 0 ? plan.rate_hz : sample_rate);
 }
 
+void SpeechOutput::begin() {
+  if (orderly_) return;
+  struct stat info {};
+  const bool file = plan_.player.empty() && plan_.path != "-" &&
+                    (stat(plan_.path.c_str(), &info) != 0 || S_ISREG(info.st_mode));
+  orderly_.emplace(!file);
+}
+
 void SpeechOutput::open() {
   if (writer_) return;
+  begin();
   std::string path = plan_.path;
   if (!plan_.player.empty()) {
     player_ = start_player(plan_.player, plan_.rate_hz > 0 ? plan_.rate_hz : sample_rate_);
     path = player_->pipe;
   }
-  struct stat info {};
-  const bool regular = stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode);
-  orderly_.emplace(path == "-" || !regular);
   writer_.emplace(path, AudioOutput{.format = plan_.format,
                                     .rate_hz = sample_rate_,
                                     .output_rate_hz = plan_.rate_hz,
@@ -162,7 +168,7 @@ void SpeechOutput::finish() {
 }
 
 void SpeechOutput::finish_partial() {
-  if (!writer_) return;
+  if (!writer_) return orderly_.reset();
   if (writer_->is_file()) final_name_ = partial_name(plan_.path);
   writer_->finish_as(final_name_);
   close();

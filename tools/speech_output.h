@@ -37,6 +37,7 @@ std::string partial_name(const std::string& path);  // "hello.wav" -> "hello.par
 class SpeechOutput {
  public:
   SpeechOutput(const OutputPlan& plan, int sample_rate);
+  void begin();  // there is something to lose: from here on a signal ends the run in order
   void write(std::span<const float> samples);  // the first call creates the file
   void finish();                               // also without a sample: an empty file with a header
   void finish_partial();  // the file's name says that it is not all; nothing when there is no sample

@@ -133,7 +133,10 @@ Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output) {
   bool reader_gone = false;
   SpeakCallbacks callbacks;
   callbacks.samples = [&](std::span<const float> samples) { output.write(samples); };
-  if (progress.shown()) callbacks.progress = [&](const Progress& p) { progress.update(p); };
+  callbacks.progress = [&](const Progress& p) {
+    if (p.frames > 0) output.begin();
+    progress.update(p);
+  };
   callbacks.stop = [&]() -> std::optional<FinishReason> {
     reader_gone = reader_gone || output.reader_gone();
     if (reader_gone) return FinishReason::cancelled;
