@@ -10,7 +10,7 @@ namespace {
 struct Language {
   const char *two, *three, *also, *name;  // ISO 639-1, ISO 639-3, the other ISO 639-2 code, name
 };
-// clang-format off: a table
+// clang-format off
 constexpr Language kLanguages[] = {
     {"ar", "ara", "", "arabic"},      {"bg", "bul", "", "bulgarian"},    {"bn", "ben", "", "bengali"},
     {"ca", "cat", "", "catalan"},     {"cs", "ces", "cze", "czech"},     {"cy", "cym", "wel", "welsh"},

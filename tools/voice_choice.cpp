@@ -41,23 +41,29 @@ Wanted wanted_by(const Arguments& args, const Item& item) {
 void check_voice_options(const Arguments& args) {
   const bool clip = args.has("ref-audio");
   check(!(clip && args.has("voice")), Exit::usage, "--voice: expected one voice, got --ref-audio as well");
-  check(!(args.has("ref-text") && args.has("ref-text-file")), Exit::usage, "--ref-text: expected one transcript, got --ref-text-file as well");
-  check(clip || args.has("voice") || !args.has("save-voice"), Exit::usage, "--save-voice: expected --ref-audio or --voice");
+  check(!(args.has("ref-text") && args.has("ref-text-file")), Exit::usage,
+        "--ref-text: expected one transcript, got --ref-text-file as well");
+  check(clip || args.has("voice") || !args.has("save-voice"), Exit::usage,
+        "--save-voice: expected --ref-audio or --voice");
   const bool in_context = clip && !args.has("x-vector-only");
   check(!in_context || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
         "--ref-audio: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
 }
 
-std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine, std::vector<std::string>& warnings) {
+std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine,
+                                                         std::vector<std::string>& warnings) {
   const Wanted wanted = wanted_by(args_, item);
   if (wanted.audio.empty() && wanted.saved.empty()) {
     check(!item.ref_text, Exit::bad_input, "{}ref_text: expected ref_audio beside it", item.where);
     const std::string speaker = item.speaker.value_or(args_.text("speaker"));
     check(engine.model().config.type != ModelType::base || speaker == "none", Exit::usage,
-          "{}a base checkpoint speaks in the voice of a clip: expected --ref-audio or --voice (or --speaker none)", item.where);
+          "{}a base checkpoint speaks in the voice of a clip: expected --ref-audio or --voice (or --speaker "
+          "none)",
+          item.where);
     return nullptr;
   }
-  const std::string key = wanted.saved + '\n' + wanted.audio + '\n' + (wanted.vector_only ? "" : wanted.transcript);
+  const std::string key =
+      wanted.saved + '\n' + wanted.audio + '\n' + (wanted.vector_only ? "" : wanted.transcript);
   auto found = known_.find(key);
   if (found == known_.end()) {
     Known known;
