@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # Sourced by the scripts beside it: installs what the build needs and is missing, through the package manager of Debian and
 # Ubuntu. sudo is used only by a user who is not root; with install=no (--no-install) missing packages end the script.
-packages=(build-essential ca-certificates catch2 ccache cmake git libpcre2-dev libsentencepiece-dev libsndfile1-dev
+packages=(build-essential ca-certificates catch2 ccache cmake git libicu-dev libpcre2-dev libsentencepiece-dev libsndfile1-dev
   libsoxr-dev libutf8proc-dev ninja-build nlohmann-json3-dev pkg-config)
 
 install_packages() {
