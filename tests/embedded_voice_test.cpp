@@ -19,6 +19,12 @@ namespace {
 
 const std::string kVoiceDirectory{TTS_SOURCE_DIR "/tools/voice/flite-en"};
 
+}  // namespace
+
+#ifdef TTS_EMBED_VOICE
+
+namespace {
+
 std::string file_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   REQUIRE(file);
@@ -26,8 +32,6 @@ std::string file_text(const std::string& path) {
 }
 
 }  // namespace
-
-#ifdef TTS_EMBED_VOICE
 
 TEST_CASE("the program carries every file of the voice directory, unchanged") {
   const std::vector<EmbeddedFile> files = embedded_voice();
