@@ -18,7 +18,7 @@ std::u16string russian_year(const NumberWords& words, int year, Spell how) {
 
 std::u16string date_words(const NumberStyle& style, const NumberWords& words, Date date,
                           bool after_preposition) {
-  const auto [year, month, day] = date;
+  const int year = date.year, month = date.month, day = date.day;
   const std::string_view language = style.language;
   const Wide name = style.is_east_asian() ? Wide() : month_name(words, month);
   const Wide d = spell(words, day, Spell::cardinal), y = year > 0 ? spell(words, year, Spell::year) : Wide();

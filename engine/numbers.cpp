@@ -435,11 +435,11 @@ std::string read_number(std::string_view digits, NumberKind kind, std::string_vi
   if (kind == NumberKind::digits && plain) return to_narrow(reader.by_digits(digits));
   if (kind == NumberKind::ordinal && plain)
     return to_narrow(spell(words, std::stoll(std::string(digits)), Spell::ordinal));
-  const std::string read = read_numbers(digits, language);
-  const bool understood = kind == NumberKind::cardinal && !digits.empty() &&
-                          first_invalid_utf8(read) == read.npos &&
-                          read.find_first_of("0123456789") == read.npos;
-  check(understood, Exit::bad_input, "numbers: expected a number, got \"{}\"", printable(digits));
+  const bool number = kind == NumberKind::cardinal && digits.find_first_of("0123456789") != digits.npos &&
+                      digits.find_first_not_of("+-.,0123456789") == digits.npos;
+  const std::string read = number ? read_numbers(digits, language) : std::string();
+  check(number && read.find_first_of("0123456789") == read.npos, Exit::bad_input,
+        "numbers: expected a number, got \"{}\"", printable(digits));
   return plain ? to_narrow(spell(words, std::stoll(std::string(digits)), Spell::cardinal)) : read;
 }
 
