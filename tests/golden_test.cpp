@@ -53,17 +53,36 @@ void check_models(const Run& run) {
   }
 }
 
+struct Part {
+  std::vector<std::string> prefixes;  // of its kinds; none: every kind that no other part has
+  void (*compare)(const Run&);
+};
+const std::vector<Part> kParts = {
+    {{"ids"}, check_text},         {{"sampling."}, check_sampling}, {{"clips", "resample"}, check_audio},
+    {{"codec.", "encoder."}, check_codec}, {{"speaker."}, check_speaker},   {{}, check_cases},
+};
+
+bool belongs(const std::string& kind, const Part& part) {
+  return std::any_of(part.prefixes.begin(), part.prefixes.end(), [&](const std::string& p) { return kind.starts_with(p); });
+}
+
+// A part of which --only names nothing need not run.
+bool wanted(const Options& options, const Part& part) {
+  if (options.only.empty()) return true;
+  return std::any_of(options.only.begin(), options.only.end(), [&](const std::string& kind) {
+    if (!part.prefixes.empty()) return belongs(kind, part);
+    return std::none_of(kParts.begin(), kParts.end(), [&](const Part& other) { return belongs(kind, other); });
+  });
+}
+
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
   Tally tally(options.only);
   const Run run{options.directory, options.device, tally};
-  check_models(run);
-  check_text(run);
-  check_sampling(run);
-  check_audio(run);
-  check_codec(run);
-  check_speaker(run);
-  check_cases(run);
+  if (tally.wants("models")) check_models(run);
+  for (const Part& part : kParts) {
+    if (wanted(options, part)) part.compare(run);
+  }
   tally.print();
   return tally.failed() == 0 && tally.passed() > 0 ? 0 : 1;
 }

@@ -45,6 +45,7 @@ endforeach()
 file(GLOB TTS_GOLDEN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/golden*.cpp)
 add_executable(golden_test ${TTS_GOLDEN})
 target_link_libraries(golden_test PRIVATE tts_engine)
+add_dependencies(changed_recording_test golden_test)  # runs it
 target_include_directories(golden_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 foreach(device reference cpu)
   add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
