@@ -29,8 +29,16 @@ std::string read_name(const std::string& key, const Json& value) {
   return name;
 }
 
+// Names are compared with each other: their number is limited before that.
+const std::vector<std::pair<std::string, Json>>& read_names(const Json& value) {
+  const auto& members = value.members();
+  check(static_cast<int64_t>(members.size()) <= limits::kNames, Exit::bad_input,
+        "{}: expected at most {} names, got {}", value.where(), limits::kNames.value, members.size());
+  return members;
+}
+
 void read_languages(TalkerConfig& t, const Json& object) {
-  for (const auto& [key, id] : object.at("codec_language_id").members()) {
+  for (const auto& [key, id] : read_names(object.at("codec_language_id"))) {
     const std::string name = read_name(key, id);
     for (const Named& other : t.languages) {
       check(other.name != name, Exit::bad_input,
@@ -60,14 +68,16 @@ std::string read_dialect(const TalkerConfig& t, const Json* dialects, const std:
 void read_speakers(TalkerConfig& t, const Json& object) {
   const Json* speakers = object.find("spk_id");
   if (speakers == nullptr || speakers->is_null()) return;
-  for (const auto& [key, id] : speakers->members()) {
+  const Json* dialects = object.find("spk_is_dialect");
+  if (dialects != nullptr && !dialects->is_null()) read_names(*dialects);
+  for (const auto& [key, id] : read_names(*speakers)) {
     const std::string name = read_name(key, id);
     for (const Speaker& other : t.speakers) {
       check(other.name != name, Exit::bad_input,
             "{}: expected every name once whatever its case, got it twice", id.where());
     }
     t.speakers.push_back({name, static_cast<int>(id.integer(t.first_suppressed, t.dims.V - 1)),
-                          read_dialect(t, object.find("spk_is_dialect"), key)});
+                          read_dialect(t, dialects, key)});
   }
 }
 

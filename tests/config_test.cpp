@@ -313,6 +313,17 @@ TEST_CASE("the recorded models are read as they are") {
   CHECK(base.speaker_encoder->kernels == std::vector<int>{5, 3, 3, 3, 1});
 }
 
+TEST_CASE("more names than the limit are refused before they are compared with each other") {
+  std::string many = "{\"a\":1020";
+  for (int i = 0; i < 4096; ++i) many += ",\"n" + std::to_string(i) + "\":1020";
+  many += "}";
+  for (const char* key : {"codec_language_id", "spk_id", "spk_is_dialect"}) {
+    const std::string path = std::string("talker_config.") + key;
+    const Refusal refusal = refusal_of([&] { parse_edited({"tiny-base", kMain, {{path, many}}, ""}); });
+    CHECK(refusal.message == "m/config.json: " + path + ": expected at most 4096 names, got 4097");
+  }
+}
+
 TEST_CASE("a fine-tuned checkpoint keeps the key of the speaker encoder without having one") {
   const ModelConfig c = parse_edited({"tiny-base",
                                       kMain,

@@ -136,6 +136,14 @@ TEST_CASE("a written file appears whole, and keeps the mode of the one it replac
   CHECK((info.st_mode & 0777) == 0640);
 }
 
+TEST_CASE("a name as long as the file system allows can be written") {
+  const TempDirectory dir;
+  const std::string name(255, 'n');
+  write_file(dir.file(name), "x");
+  CHECK(names_in(dir.path()) == std::vector<std::string>{name});
+  CHECK(refusal_of([&] { write_file(dir.file(name + "n"), "x"); }).exit == Exit::output);
+}
+
 TEST_CASE("an unfinished file leaves nothing; a partial one gets its own name") {
   const TempDirectory dir;
   const std::string path = dir.file("out.wav");

@@ -22,6 +22,7 @@ namespace tts {
 namespace {
 
 constexpr std::string_view kTemporary{".tts-tmp"};
+constexpr size_t kNameBytes{200};  // of the name that the temporary one repeats: together they stay below 255
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
@@ -155,7 +156,8 @@ FileWriter::FileWriter(const std::string& path, Existing existing) : state_(std:
   s.target = follow_links(path);
   s.refuse_existing = existing == Existing::refuse;
   struct stat info {};
-  const bool exists = stat(path.c_str(), &info) == 0;  // not `target`: /dev/stdout leads to names that are no files
+  const bool exists =
+      stat(path.c_str(), &info) == 0;  // not `target`: /dev/stdout leads to names that are no files
   check(exists || errno == ENOENT, Exit::output, "{}: cannot be written: {}", path, reason(errno));
   check(!exists || !S_ISDIR(info.st_mode), Exit::output, "{}: expected a file, got a directory", path);
   check(!exists || !S_ISSOCK(info.st_mode), Exit::output, "{}: expected a file, got a socket", path);
@@ -172,7 +174,7 @@ FileWriter::FileWriter(const std::string& path, Existing existing) : state_(std:
   remove_leftovers(directory);
   const std::string name = name_of(s.target);
   check(!name.empty(), Exit::output, "{}: expected a file name, got a directory", path);
-  s.temporary = format("{}/.{}.{}{}", directory, name, getpid(), kTemporary);
+  s.temporary = format("{}/.{}.{}{}", directory, name.substr(0, kNameBytes), getpid(), kTemporary);
   s.descriptor = create_locked(s.temporary, exists ? info.st_mode & 07777 : 0);
   if (s.descriptor < 0) {
     const int error = errno;

@@ -17,7 +17,7 @@ struct Json::Box {
   const Box* parent = nullptr;
   uint32_t slot = 0;
   bool is_object = false;
-  std::string origin;  // of the outermost box only
+  std::unique_ptr<std::string> origin;  // of the outermost box only
   std::vector<Json> items;
   std::vector<std::pair<std::string, Json>> members;
 };
@@ -91,7 +91,7 @@ struct JsonBuilder {
     box->parent = node.parent_;
     box->slot = node.slot_;
     box->is_object = kind == Json::Kind::object;
-    if (open.empty()) box->origin = origin;
+    if (open.empty()) box->origin = std::make_unique<std::string>(origin);
     open.push_back(box.get());
     node.kind_ = kind;
     node.value_ = std::move(box);
@@ -172,7 +172,7 @@ std::string Json::where() const {
   std::string path;
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) path += *part;
   if (path.starts_with('.')) path.erase(0, 1);
-  const std::string origin = root == nullptr ? "JSON" : root->origin;
+  const std::string origin = root == nullptr ? "JSON" : *root->origin;
   return path.empty() ? origin : origin + ": " + path;
 }
 

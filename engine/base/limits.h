@@ -32,6 +32,7 @@ inline constexpr Limit kHeadWidth{"head width", 1'024, "channels"};
 inline constexpr Limit kMlpWidth{"MLP width", 65'536, "channels"};
 inline constexpr Limit kPositions{"positions of a stack", 1 << 20, "positions"};
 inline constexpr Limit kVocabulary{"vocabulary", 1 << 20, "entries"};
+inline constexpr Limit kNames{"speakers or languages", 4'096, "names"};
 inline constexpr Limit kCodeGroups{"code groups", 64, "groups"};
 inline constexpr Limit kCodecChannels{"codec channels", 8'192, "channels"};
 inline constexpr Limit kCodecStages{"stages of a codec side", 16, "stages"};
@@ -69,6 +70,7 @@ inline constexpr const Limit* kAll[] = {
     &kMlpWidth,
     &kPositions,
     &kVocabulary,
+    &kNames,
     &kCodeGroups,
     &kCodecChannels,
     &kCodecStages,
