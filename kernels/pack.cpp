@@ -48,7 +48,7 @@ void with_elements(const Tensor& weight, const Pack& pack) {
 }
 
 // A transposition in tiles: reads whole cache lines of kTileColumns floats from kTileOut rows and writes runs of kTileOut
-// floats. Row by row it would touch a new page with every element: 1.8 s for the published decoder instead of 0.2 s.
+// floats. Row by row every element would touch another page: 0.46 s of processor time for the published decoder, not 0.23.
 constexpr int64_t kTileOut{64};
 constexpr int64_t kTileColumns{16};
 

@@ -7,6 +7,7 @@
 #include "recorded.h"
 
 #include <algorithm>
+#include <limits>
 
 using namespace tts;
 
@@ -240,4 +241,21 @@ TEMPLATE_TEST_CASE("speaker encoder: mels, stages and vector equal the official 
   const std::vector<float> clip = audio.floats("s1280");
   CHECK_THROWS_WITH(encoder.encode(part(clip, 0, 1279)),
                     "speaker encoder: expected 1280 ... 1560000 samples, got 1279");
+}
+
+TEMPLATE_TEST_CASE("encoders: a number that is not finite is an error, never a code", "[codec]", Reference,
+                   Cpu) {
+  const float poison =
+      GENERATE(std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity());
+  const auto model = open_model("tiny-base");
+  const std::vector<float> clip = Recorded(kGoldens + "/audio.safetensors").floats("ref4");
+  TestType device{DeviceOptions{}};
+  std::vector<float> bias(static_cast<size_t>(model->encoder->wave_out.bias.shape[0]), poison);
+  model->encoder->wave_out.bias.data = bias.data();
+  Encoder<TestType> encoder(device, *model->config.codec_encoder, *model->encoder);
+  CHECK_THROWS_WITH(encoder.encode(clip), "codec encoder: a latent row is not finite");
+  std::vector<float> other(static_cast<size_t>(model->speaker_encoder->mfa.bias.shape[0]), poison);
+  model->speaker_encoder->mfa.bias.data = other.data();
+  SpeakerEncoder<TestType> speaker(device, *model->config.speaker_encoder, *model->speaker_encoder);
+  CHECK_THROWS_WITH(speaker.encode(clip), "speaker encoder: the vector is not finite");
 }

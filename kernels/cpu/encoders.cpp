@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace tts {
 
@@ -29,35 +28,50 @@ void Cpu::insert(float* y, const float* x, const Columns& columns, int rows) {
   }
 }
 
-void Cpu::pool(float* y, const float* x, const float* scores, int C, int rows) {
-  const size_t channels = static_cast<size_t>(C);
-  std::vector<double> weights(channels), mean(channels), variance(channels), weight(channels, 1.0);
-  std::vector<float> largest(channels, -HUGE_VALF);
+namespace {
+
+constexpr int kPoolChannels{
+    64};  // of a chunk: two cache lines of a row and more, few enough for the first cache
+
+// Columns [0, channels) of rows that are C apart.
+void pool_channels(float* y, const float* x, const float* scores, int channels, int64_t C, int rows) {
+  double weight[kPoolChannels], weights[kPoolChannels]{}, mean[kPoolChannels]{}, variance[kPoolChannels]{};
+  float largest[kPoolChannels];
+  std::fill_n(weight, kPoolChannels, 1.0);
+  std::fill_n(largest, kPoolChannels, -HUGE_VALF);
   for (int64_t r = 0; scores && r < rows; ++r) {
-    for (size_t c = 0; c < channels; ++c)
-      largest[c] = std::fmax(largest[c], scores[r * C + static_cast<int64_t>(c)]);
+    for (int c = 0; c < channels; ++c) largest[c] = std::fmax(largest[c], scores[r * C + c]);
   }
   const auto weigh = [&](int64_t r) {
-    for (size_t c = 0; scores && c < channels; ++c) {
-      weight[c] = std::exp(double{scores[r * C + static_cast<int64_t>(c)]} - double{largest[c]});
-    }
+    for (int c = 0; scores && c < channels; ++c)
+      weight[c] = std::exp(double{scores[r * C + c]} - double{largest[c]});
   };
-  for (int64_t r = 0; r < rows; ++r, x += C) {
+  for (int64_t r = 0; r < rows; ++r) {
     weigh(r);
-    for (size_t c = 0; c < channels; ++c) weights[c] += weight[c], mean[c] += weight[c] * double{x[c]};
+    for (int c = 0; c < channels; ++c) weights[c] += weight[c], mean[c] += weight[c] * double{x[r * C + c]};
   }
-  x -= int64_t{rows} * C;
-  for (size_t c = 0; c < channels; ++c) mean[c] /= weights[c];
-  for (int64_t r = 0; r < rows; ++r, x += C) {
+  for (int c = 0; c < channels; ++c) mean[c] /= weights[c];
+  for (int64_t r = 0; r < rows; ++r) {
     weigh(r);
-    for (size_t c = 0; c < channels; ++c)
-      variance[c] += weight[c] * (double{x[c]} - mean[c]) * (double{x[c]} - mean[c]);
+    for (int c = 0; c < channels; ++c) {
+      const double distance = double{x[r * C + c]} - mean[c];
+      variance[c] += weight[c] * distance * distance;
+    }
   }
-  for (size_t c = 0; c < channels; ++c) {
+  for (int c = 0; c < channels; ++c) {
     const double square = variance[c] / weights[c];
     y[c] = static_cast<float>(mean[c]);
-    y[channels + c] = static_cast<float>(std::sqrt(square < 1e-12 ? 1e-12 : square));  // NaN stays NaN
+    y[C + c] = static_cast<float>(std::sqrt(square < 1e-12 ? 1e-12 : square));  // NaN stays NaN
   }
+}
+
+}  // namespace
+
+void Cpu::pool(float* y, const float* x, const float* scores, int C, int rows) {
+  pool_->run((C + kPoolChannels - 1) / kPoolChannels, [&](int chunk, int) {
+    const int first = chunk * kPoolChannels, channels = std::min(kPoolChannels, C - first);
+    pool_channels(y + first, x + first, scores ? scores + first : nullptr, channels, C, rows);
+  });
 }
 
 void Cpu::add_scaled(float* y, const float* x, const float* scale, int C, int rows) {
@@ -84,16 +98,17 @@ float distance(const float* a, const float* b, int64_t n) {
 
 void Cpu::nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows) {
   const int64_t V = table.rows(), W = table.columns();
-  for (int64_t r = 0; r < rows; ++r, x += W) {
+  pool_->run(rows, [&](int r, int) {
+    float* row = x + r * W;
     float nearest = HUGE_VALF;
     int64_t code = -1;
     for (int64_t v = 0; v < V; ++v) {
-      const float d = distance(x, table.f32() + v * W, W);
+      const float d = distance(row, table.f32() + v * W, W);
       if (d < nearest) nearest = d, code = v;
     }
     codes[r * groups + group] = static_cast<int32_t>(code);
-    for (int64_t i = 0; code >= 0 && i < W; ++i) x[i] -= table.f32()[code * W + i];
-  }
+    for (int64_t i = 0; code >= 0 && i < W; ++i) row[i] -= table.f32()[code * W + i];
+  });
 }
 
 }  // namespace tts
