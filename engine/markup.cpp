@@ -1,6 +1,7 @@
 #include "engine/markup.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "tokenizer/tokenizer.h"
 
 #include <charconv>
@@ -14,7 +15,7 @@ std::optional<int> parse_duration_ms(std::string_view text) {
   const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
   if (error != std::errc() || text[0] == '-' || !(unit == "ms" || unit == "s")) return {};
   const double ms = unit == "s" ? 1000 * value : value;
-  if (!(ms >= 0 && ms <= kMaxPauseMs)) return {};
+  if (!(ms >= 0 && ms <= limits::kPauseMs)) return {};
   return static_cast<int>(ms + 0.5);
 }
 
@@ -35,7 +36,7 @@ std::vector<SpeechPart> parse_pauses(std::string_view text) {
           close == rest.npos ? std::nullopt : parse_duration_ms(rest.substr(7, close < 7 ? 0 : close - 7));
       check(pause.has_value(), Exit::bad_input,
             "text: byte {}: expected [pause N ms or s, at most {} s], got \"{}\"; write [[ for a bracket", at,
-            kMaxPauseMs / 1000, printable(rest.substr(0, close == rest.npos ? 20 : close + 1)));
+            limits::kPauseMs / 1000, printable(rest.substr(0, close == rest.npos ? 20 : close + 1)));
       parts.back().pause_ms = *pause;
       parts.emplace_back();
       at += close + 1;

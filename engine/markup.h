@@ -18,8 +18,6 @@ struct SpeechPart {
   std::string language;         // name as in the checkpoint; empty: the one of the request
 };
 
-inline constexpr int kMaxPauseMs{10'000};
-
 // "[pause 500ms]", "[pause 1.5s]"; "[[" is a bracket. Another "[pause ...]" is Exit::bad_input with its byte
 // offset; other brackets are text.
 std::vector<SpeechPart> parse_pauses(std::string_view text);
@@ -34,7 +32,7 @@ struct SsmlRules {
 };
 std::vector<SpeechPart> parse_ssml(std::string_view xml, const SsmlRules& rules);
 
-// "500ms", "1.5s"; nothing beyond kMaxPauseMs.
+// "500ms", "1.5s"; nothing beyond limits::kPauseMs.
 std::optional<int> parse_duration_ms(std::string_view text);
 
 }  // namespace tts

@@ -1,7 +1,7 @@
 // One pass over the text. At every digit that begins a number the longest form that is understood is read;
 // everything else is copied. The forms, tried in this order:
 //
-//   2024-05-03  3.5.2024  5/3/2024     a date (order of day and month by language)
+//   1985-05-03  3.5.1985  5/3/1985     a date (order of day and month by language)
 //   10:30  10:30:15  10h30             a time
 //   [currency] [-] 1,234.56 [%|unit|currency|ordinal ending]
 #include "engine/numbers.h"

@@ -4,6 +4,7 @@
 #include "engine/markup.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "engine/numbers.h"
 #include "tokenizer/tokenizer.h"
 
@@ -301,12 +302,12 @@ class SsmlReader {
     if (time != nullptr) {
       const auto duration = parse_duration_ms(*time);
       if (!duration)
-        refuse(element.at, format("time: expected ms or s, at most {} s, got \"{}\"", kMaxPauseMs / 1000,
+        refuse(element.at, format("time: expected ms or s, at most {} s, got \"{}\"", limits::kPauseMs / 1000,
                                   printable(*time)));
       ms = *duration;
     }
     if (parts_.empty()) parts_.push_back({.text = "", .voice = element.voice, .language = element.language});
-    parts_.back().pause_ms = std::min(kMaxPauseMs, parts_.back().pause_ms + ms);
+    parts_.back().pause_ms = std::min(static_cast<int>(limits::kPauseMs), parts_.back().pause_ms + ms);
   }
 
   std::string interpreted(const Open& element) const {

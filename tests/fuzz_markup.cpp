@@ -1,6 +1,7 @@
 // SSML and pauses: whatever is accepted gives text of its own and pauses within their limit.
 #include "fuzz.h"
 
+#include "base/limits.h"
 #include "engine/markup.h"
 #include "tokenizer/tokenizer.h"
 
@@ -17,7 +18,7 @@ TTS_FUZZ(markup) {
       continue;
     size_t size = 0;
     for (const SpeechPart& part : parts) {
-      fuzz::require(part.pause_ms >= 0 && part.pause_ms <= kMaxPauseMs, "a pause beyond its limit");
+      fuzz::require(part.pause_ms >= 0 && part.pause_ms <= limits::kPauseMs, "a pause beyond its limit");
       fuzz::require(first_invalid_utf8(part.text) == part.text.npos, "the text is not UTF-8");
       size += part.text.size();
     }

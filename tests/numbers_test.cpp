@@ -46,7 +46,7 @@ TEST_CASE("single numbers and dates") {
   CHECK_THROWS_WITH(read_number("", NumberKind::digits, "english"), "numbers: expected a number, got \"\"");
   CHECK_THROWS_WITH(read_number("1.5", NumberKind::ordinal, "english"),
                     "numbers: expected a number, got \"1.5\"");
-  CHECK_THROWS_WITH(read_date(2024, 13, 3, "english"), "numbers: expected a date, got 2024-13-3");
+  CHECK_THROWS_WITH(read_date(1985, 13, 3, "english"), "numbers: expected a date, got 1985-13-3");
   CHECK(can_read_numbers("korean"));
   CHECK_FALSE(can_read_numbers("auto"));
   try {

@@ -41,6 +41,7 @@ inline constexpr Limit kSamplesPerFrame{"samples of a frame", 65'536, "samples"}
 inline constexpr Limit kTextBytes{"text of one item", 32 << 10, "bytes"};
 inline constexpr Limit kTextTokens{"text of one item", 8'192, "tokens"};
 inline constexpr Limit kInputBytes{"whole text input", 64 << 20, "bytes"};
+inline constexpr Limit kPauseMs{"pause written in the text", 10'000, "ms"};
 inline constexpr Limit kClipBytes{"reference audio file", 64 << 20, "bytes"};
 inline constexpr Limit kClipDecodedBytes{"reference audio, decoded", 64 << 20, "bytes"};
 inline constexpr Limit kClipSeconds{"reference audio", 60, "seconds"};
@@ -78,7 +79,7 @@ inline constexpr const Limit* kAll[] = {
     &kSamplesPerFrame,
     &kTextBytes,
     &kTextTokens,
-    &kInputBytes,
+    &kInputBytes,        &kPauseMs,
     &kClipBytes,
     &kClipDecodedBytes,
     &kClipSeconds,
