@@ -58,7 +58,8 @@ function check_include(line,    to, from, device, own) {
 
 function check_words(line, code) {
   if (line ~ /(^|[^A-Za-z])(TODO|FIXME|XXX|HACK)([^A-Za-z]|$)/) report("words", "a to-do is an issue, not a line")
-  if (line ~ /(^|[^0-9])20[0-9][0-9]-[01][0-9]/) report("words", "a date")
+  # Numbers as words read dates: there they are data.
+  if (line ~ /(^|[^0-9])20[0-9][0-9]-[01][0-9]/ && FILENAME !~ /\/(fuzz_)?number/) report("words", "a date")
   if (line ~ /[Ii]ssue #?[0-9]|\/\/.*[^&a-zA-Z0-9]#[0-9]/ && line !~ /(UAX|Annex|annex) #/) report("words", "an issue number")
   if (line ~ /(^|[^a-zA-Z0-9_.])\/(work|home|root|Users)\/[a-zA-Z]/) report("words", "a path of somebody's machine")
   if (code ~ /(^|[^a-zA-Z0-9_])virtual([^a-zA-Z0-9_]|$)/) report("words", "virtual: plain structs and templates here")
@@ -103,7 +104,9 @@ function check_functions(line, code,    indent) {
   begin = FNR; begin_indent = indent; name = line; opened = (code ~ /{[ ]*$/)
 }
 
-FNR == 1 { begin = 0; includes = 0; lines_of[FILENAME] = 0 }
+/\/\/ clang-format off/ { drawn = 1 }
+/\/\/ clang-format on/ { drawn = 0 }
+FNR == 1 { drawn = 0; begin = 0; includes = 0; lines_of[FILENAME] = 0 }
 {
   lines_of[FILENAME] = FNR
   code = code_of($0)
@@ -112,7 +115,7 @@ FNR == 1 { begin = 0; includes = 0; lines_of[FILENAME] = 0 }
   check_functions($0, code)
   characters = $0
   gsub(/[\200-\277]/, "", characters)
-  if (length(characters) > columns && FILENAME !~ /_tables\.cpp$/ && $0 !~ /https?:\/\//) report("line", length(characters) " columns, at most " columns)
+  if (length(characters) > columns && !drawn && FILENAME !~ /_(tables|words)\.cpp$/ && $0 !~ /https?:\/\//) report("line", length(characters) " columns, at most " columns)
   if (FNR == 501) report("file", "more than 500 lines")
   if (FILENAME ~ /\.h$/ && includes == 13 && $0 ~ /^#include/) report("include", "more than 12 includes in a header")
 }

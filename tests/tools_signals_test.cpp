@@ -125,7 +125,7 @@ TEST_CASE("a reader that goes away ends the run with exit 5 and one line") {
   CHECK(std::count(done.err.begin(), done.err.end(), '\n') == 1);
 }
 
-TEST_CASE("--timeout: exit 124, what was spoken is in the partial file") {
+TEST_CASE("the option timeout: exit 124, what was spoken is in the partial file") {
   const TempDirectory folder;
   const Finished done = tts_gen({"-m", "embedded", "-q", "--seed", "1", "-j", "1", "--timeout", "0.5",
                                  "--json=" + folder.file("r.json"), "-o", folder.file("out.wav"), kLongText});

@@ -35,7 +35,7 @@ int inspect(const Arguments& args) {
   const auto model = load_model(args.operands.front(), load_options(args));
   for (const std::string& warning : model->warnings) log_of(args).detail(warning);
   const std::string text = args.has("json") ? inspect_json(*model) + "\n" : inspect_text(*model);
-  args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  write_report(args, text);
   return 0;
 }
 
@@ -104,7 +104,7 @@ static int saved_voice(const Arguments& args) {
   check(!args.has("model"), Exit::usage, "voices {}: expected a saved voice or --model, got both", path);
   const SavedVoice saved = load_voice(path);
   const std::string text = args.has("json") ? describe_voice_json(saved, path) : describe_voice(saved, path);
-  args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  write_report(args, text);
   return 0;
 }
 
@@ -113,7 +113,7 @@ int voices(const Arguments& args) {
   const auto model = load_model(model_choice(args), load_options(args));
   const VoiceFacts facts = facts_of(*model);
   const std::string text = args.has("json") ? voices_json(facts, *model) : voices_text(facts, *model);
-  args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  write_report(args, text);
   return 0;
 }
 

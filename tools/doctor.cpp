@@ -158,7 +158,7 @@ int doctor(const Arguments& args) {
   const Machine machine = this_machine(args);
   const std::vector<DeviceCheck> checks = check_devices(args);
   const std::string text = args.has("json") ? doctor_json(machine, checks) : doctor_text(machine, checks);
-  args.text("json").empty() ? write_stdout(text) : write_file(args.text("json"), text);
+  write_report(args, text);
   bool failed = false;
   for (const DeviceCheck& c : checks) failed = failed || c.failed();
   return static_cast<int>(failed ? Exit::internal : Exit::ok);

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "tokenizer/tokenizer.h"
+#include "tools/signals.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -85,6 +86,13 @@ void ProgressLine::clear() {
 
 void write_stdout(std::string_view bytes) { write_all(STDOUT_FILENO, bytes, "standard output"); }
 
+void write_report(const Arguments& args, std::string_view text) {
+  const std::string path = args.text("json");
+  if (path.empty() || path == "-") return write_stdout(text);
+  const Orderly orderly;
+  write_file(path, text);
+}
+
 void text_field(JsonWriter& json, std::string_view name, std::string_view text) {
   json.key(name).value(first_invalid_utf8(text) == text.npos ? std::string_view(text)
                                                              : std::string_view(printable(text)));
@@ -110,8 +118,9 @@ void what_it_is(JsonWriter& json, const ItemResult& r, const Engine& engine) {
   const ModelConfig& config = engine.model().config;
   const DeviceFacts& device = engine.device();
   json.key("model").begin_object();
-  text_field(json, "name",
-             config.directory.substr(config.directory.find_last_of('/', config.directory.size() - 2) + 1));
+  std::string directory = config.directory;
+  while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+  text_field(json, "name", directory.substr(directory.rfind('/') + 1));
   json.field("type", str(config.type)).field("size", std::string_view(config.size)).end_object();
   json.key("device").begin_object().field("kind", std::string_view(device.kind));
   text_field(json, "name", device.name);
@@ -222,6 +231,7 @@ void ResultSink::line(const std::string& json) {
 }
 
 void ResultSink::finish() {
+  const Orderly orderly;
   if (!whole_.empty()) write_file(path_, whole_);
   whole_.clear();
 }

@@ -82,5 +82,6 @@ class ResultSink {
   int descriptor_ = -1;
 };
 void write_stdout(std::string_view bytes);  // Exit::output
+void write_report(const Arguments& args, std::string_view text);  // to the file of --json=FILE, else standard output
 
 }  // namespace tts

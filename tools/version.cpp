@@ -54,7 +54,7 @@ int print_version(const Arguments& args) {
       .field("cuda_architectures", kCudaArchitectures);
   json.field("embedded_voice", has_embedded_voice()).end_object();
   const std::string line = json.str() + "\n";
-  args.text("json").empty() ? write_stdout(line) : write_file(args.text("json"), line);
+  write_report(args, line);
   return 0;
 }
 
