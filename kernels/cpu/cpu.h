@@ -30,6 +30,10 @@ class GrowingMemory {
   int64_t bytes_ = 0;
 };
 
+struct Ceilings {  // of this machine with the threads and vectors of one device
+  double gflop_s = 0, gb_s = 0;
+};
+
 class Cpu {
  public:
   explicit Cpu(const DeviceOptions& options);
@@ -83,6 +87,7 @@ class Cpu {
   }
   Counters counters() const { return counters_; }
   const Switches& switches() const { return switches_; }
+  Ceilings measure_ceilings();  // takes about two seconds
 
  private:
   void convolve(float* y, const float* x, const Conv& conv, float* history, int rows, bool add);

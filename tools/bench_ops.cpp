@@ -1,0 +1,121 @@
+#include "tools/bench_ops.h"
+
+#include "kernels/cases.h"
+#include "kernels/devices.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <deque>
+#include <thread>
+
+namespace tts {
+
+namespace {
+
+constexpr int64_t kBeyondCache{192 << 20};  // bytes of weights a case cycles through: no cache holds them
+
+struct Timing {
+  double best = 0, median = 0;  // microseconds
+  int calls = 0;
+};
+
+// Copies of the case, each with weights of its own, used in turn.
+template <class D>
+Timing time_case(D& device, const Case& c, double seconds) {
+  const auto copies = static_cast<size_t>(std::clamp<int64_t>(kBeyondCache / std::max<int64_t>(c.bytes, 1), 1, 256));
+  std::deque<Case> cases(copies, c);
+  std::deque<Trial<D>> trials;
+  for (const Case& copy : cases) trials.emplace_back(device, copy);
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> times;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  while (times.size() < copies + 5 || Clock::now() < end) {
+    const auto begin = Clock::now();
+    trials[times.size() % copies].run();
+    float wait[1];
+    if (D::kind() == "cuda" || D::kind() == "emulator") trials[0].output();
+    (void)wait;
+    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+  }
+  times.erase(times.begin(), times.begin() + static_cast<int64_t>(std::min(copies, times.size() - 5)));  // first touches
+  std::sort(times.begin(), times.end());
+  return {times.front(), times[times.size() / 2], static_cast<int>(times.size())};
+}
+
+template <class D>
+void refuse_wrong_answer(D& device, const Case& c) {
+  const std::vector<float> want = expected(c);
+  const std::vector<double> bound = error_bound(c);
+  Trial<D> trial(device, c);
+  trial.run();
+  const std::vector<float> got = trial.output();
+  for (size_t i = 0; i < want.size(); ++i) {
+    check(std::abs(double{got[i]} - double{want[i]}) <= bound[i], Exit::internal,
+          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", str(c.recipe), i, want[i],
+          bound[i], got[i]);
+  }
+}
+
+struct Machine {
+  double gflop_s = 0, gb_s = 0;
+};
+
+template <class D>
+Machine measure(D& device) {
+  if constexpr (requires { device.measure_ceilings(); }) {
+    const auto ceilings = device.measure_ceilings();
+    return {ceilings.gflop_s, ceilings.gb_s};
+  }
+  return {};
+}
+
+std::string percent(double part, double whole) { return whole > 0 ? fixed(100 * part / whole, 0) : "-"; }
+
+template <class D>
+void bench_device(D& device, const BenchOps& request) {
+  const Machine machine = measure(device);
+  if (!request.json) {
+    std::printf("%s, %d threads: %s GFLOP/s, %s GB/s\n", device.name().c_str(), device.threads(),
+                fixed(machine.gflop_s, 0).c_str(), fixed(machine.gb_s, 1).c_str());
+    std::printf("%-52s %9s %9s %7s %8s %6s %6s\n", "operation", "us best", "us median", "GB/s", "GFLOP/s", "% mem", "% peak");
+  }
+  for (const Recipe& recipe : recipes()) {
+    const std::string name = str(recipe);
+    if (!recipe.timed || name.find(request.filter) == name.npos) continue;
+    const Case c = make_case(recipe);
+    refuse_wrong_answer(device, c);
+    const Timing t = time_case(device, c, request.seconds);
+    const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3, gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
+    if (request.json) {
+      std::printf("{\"case\":\"%s\",\"device\":\"%s\",\"machine\":\"%s\",\"threads\":%d,\"commit\":\"%s\",\"command\":\"%s\","
+                  "\"us_best\":%.2f,\"us_median\":%.2f,\"calls\":%d,\"bytes\":%lld,\"flops\":%lld,"
+                  "\"machine_gb_s\":%.1f,\"machine_gflop_s\":%.0f}\n",
+                  name.c_str(), std::string(D::kind()).c_str(), device.name().c_str(), device.threads(), TTS_COMMIT,
+                  request.command.c_str(), t.best, t.median, t.calls, static_cast<long long>(c.bytes),
+                  static_cast<long long>(c.flops), machine.gb_s, machine.gflop_s);
+    } else {
+      std::printf("%-52s %9s %9s %7s %8s %6s %6s\n", name.c_str(), fixed(t.best, 1).c_str(), fixed(t.median, 1).c_str(),
+                  fixed(gb_s, 1).c_str(), fixed(gflop_s, 1).c_str(), percent(gb_s, machine.gb_s).c_str(),
+                  percent(gflop_s, machine.gflop_s).c_str());
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+void bench_ops(const BenchOps& request) {
+  bool found = false;
+#define TTS_BENCH(D)                   \
+  if (D::kind() == request.device) {   \
+    found = true;                      \
+    D device(request.options);         \
+    bench_device(device, request);     \
+  }
+  TTS_DEVICES(TTS_BENCH)
+#undef TTS_BENCH
+  check(found, Exit::device, "--device {}: not a device of this build", request.device);
+}
+
+}  // namespace tts
