@@ -186,7 +186,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // *counter += n
   { d.advance(codes, n) } -> std::same_as<void>;
 
-  // --- memory. `place` makes a host tensor usable by the operations: the CPU returns it as it is, a GPU uploads it.
+  // --- memory. `place` makes a host tensor usable by the operations: the CPU packs convolution weights
+  // (rank 3) and returns the rest as it is, a GPU uploads it. What was placed lives as long as the device.
   { d.place(w) } -> std::same_as<Tensor>;
   { d.allocate(bytes) } -> std::same_as<void*>;   // zeroed; released by hand or with the device
   { d.release(to) } -> std::same_as<void>;

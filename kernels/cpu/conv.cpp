@@ -1,12 +1,12 @@
 // Causal convolutions as implicit matrix products.
 //
 //   window   [history rows | activated input rows][in]      output row r, tap k reads window row r*stride + k*dilation
-//   weight   [taps][in][out]                                vectors lie along `out`
+//   weight   panels of kVectors vectors of output channels, each [taps][in][width]: read from begin to end, one stream
 //
-// A tile of kTileRows output rows x kVectors vectors of output channels is held in registers while it walks (tap, in) in
-// order: every output is one chain of multiply-adds that starts at bias (or at y + bias) and never depends on the tile, the
-// block or the call it is in. Blocks of kBlock input channels of one tap are walked by all tiles of a unit before the next
-// block, so the weights of a block stay in the nearest cache; partial sums wait in y.
+// A tile of kTileRows output rows x one panel is held in registers while it walks (tap, in) in order: every output is one
+// chain of multiply-adds that starts at bias (or at y + bias) and never depends on the tile, the block or the call it is in.
+// Blocks of kBlock input channels of one tap are walked by all tiles of a unit before the next block, so the weights of a
+// block stay in the nearest cache; partial sums wait in y. One output channel alone is a dot product instead.
 #include "kernels/cpu/cpu.h"
 
 #include <algorithm>
@@ -31,11 +31,12 @@ struct ConvUnit {
   const Conv* conv;
   float* y;             // of output row `row`
   bool add;
-  int64_t rows, column, columns;
+  int64_t rows, column, columns;  // of one panel
 };
 
 struct ConvKernels {
-  int columns;  // output channels per unit
+  int columns, lanes;  // output channels of a panel; its width is padded to a multiple of lanes
+  void (*pack)(float* panel, const Tensor& weight, int64_t column);
   void (*activate)(float* y, const float* x, int64_t rows, const Conv& conv, const Snake& snake);
   void (*unit)(const ConvUnit& unit);
   void (*single)(const ConvUnit& unit);  // one output channel
@@ -102,6 +103,22 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
       pool_->run(units, unit);
     }
   }
+}
+
+// Convolution weights [taps][in][out] into panels; everything else is used where it is.
+Tensor Cpu::place(const Tensor& tensor) {
+  if (tensor.shape.rank != 3 || tensor.dtype != DType::f32 || tensor.shape[2] == 1) return tensor;
+  const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
+  const int64_t depth = tensor.shape[0] * tensor.shape[1], out = tensor.shape[2];
+  const int64_t padded = (out + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  auto* panels = static_cast<float*>(memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
+  const int64_t count = (out + kernels.columns - 1) / kernels.columns;
+  pool_->run(static_cast<int>(count), [&](int panel, int) {
+    kernels.pack(panels + panel * kernels.columns * depth, tensor, panel * kernels.columns);
+  });
+  Tensor placed = tensor;
+  placed.data = panels;
+  return placed;
 }
 
 void Cpu::conv(float* y, const float* x, const Conv& conv, float* history, int rows) {
@@ -178,23 +195,38 @@ void activate(float* y, const float* x, int64_t rows, const Conv& conv, const Sn
 
 // ---- tiles -------------------------------------------------------------------------------------------------------------
 
+void pack(float* panel, const Tensor& weight, int64_t column) {
+  const int64_t depth = weight.shape[0] * weight.shape[1], out = weight.shape[2];
+  const int64_t columns = std::min<int64_t>(kVectors * kLanes, out - column);
+  const int64_t width = (columns + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = 0; i < depth; ++i) {
+    for (int64_t o = 0; o < width; ++o) {
+      panel[i * width + o] = o < columns ? weight.f32()[i * out + column + o] : 0.0f;
+    }
+  }
+}
+
 struct Block {  // of one tap: `depth` input channels
-  const float* x;       // of the first output row
-  int64_t x_stride;     // floats between output rows
-  const float* w;
-  int64_t out;          // floats between input channels of w, and between rows of y
-  int64_t depth;
+  const float* x;    // of the first output row
+  int64_t x_stride;  // floats between output rows
+  const float* w;    // [depth][NV vectors]
+  float* y;
+  int64_t y_stride, depth;
+  int64_t last;      // output channels in the last vector
 };
 
 // y[MR][NV vectors] += x . w
 template <int MR, int NV>
-void tile(float* y, const Block& b) {
+void tile(const Block& b) {
   F sums[MR][NV];
   for (int r = 0; r < MR; ++r) {
-    for (int v = 0; v < NV; ++v) sums[r][v] = load(y + r * b.out + v * kLanes);
+    float* y = b.y + r * b.y_stride;
+    for (int v = 0; v + 1 < NV; ++v) sums[r][v] = load(y + v * kLanes);
+    float* end = y + (NV - 1) * kLanes;
+    sums[r][NV - 1] = b.last == kLanes ? load(end) : load_part(end, b.last);
   }
   const float* w = b.w;
-  for (int64_t i = 0; i < b.depth; ++i, w += b.out) {
+  for (int64_t i = 0; i < b.depth; ++i, w += NV * kLanes) {
     F weight[NV];
     for (int v = 0; v < NV; ++v) weight[v] = load(w + v * kLanes);
     for (int r = 0; r < MR; ++r) {
@@ -203,44 +235,38 @@ void tile(float* y, const Block& b) {
     }
   }
   for (int r = 0; r < MR; ++r) {
-    for (int v = 0; v < NV; ++v) store(y + r * b.out + v * kLanes, sums[r][v]);
+    float* y = b.y + r * b.y_stride;
+    for (int v = 0; v + 1 < NV; ++v) store(y + v * kLanes, sums[r][v]);
+    float* end = y + (NV - 1) * kLanes;
+    if (b.last == kLanes) store(end, sums[r][NV - 1]);
+    else store_part(end, sums[r][NV - 1], b.last);
   }
 }
 
-// The same for the last `columns` < kLanes output channels.
-template <int MR>
-void tile_part(float* y, const Block& b, int64_t columns) {
-  F sums[MR];
-  for (int r = 0; r < MR; ++r) sums[r] = load_part(y + r * b.out, columns);
-  const float* w = b.w;
-  for (int64_t i = 0; i < b.depth; ++i, w += b.out) {
-    const F weight = load_part(w, columns);
-    for (int r = 0; r < MR; ++r) sums[r] = fma(broadcast(b.x[r * b.x_stride + i]), weight, sums[r]);
-  }
-  for (int r = 0; r < MR; ++r) store_part(y + r * b.out, sums[r], columns);
-}
-
-template <int MR>
-void tile_row(float* y, Block b, int64_t columns) {
-  for (; columns >= kVectors * kLanes; columns -= kVectors * kLanes) {
-    tile<MR, kVectors>(y, b);
-    y += kVectors * kLanes, b.w += kVectors * kLanes;
-  }
-  for (; columns >= kLanes; columns -= kLanes) {
-    tile<MR, 1>(y, b);
-    y += kLanes, b.w += kLanes;
-  }
-  if (columns > 0) tile_part<MR>(y, b, columns);
-}
-
-template <int MR>
-void tile_rows(float* y, Block b, int64_t rows, int64_t columns) {
+template <int MR, int NV>
+void tile_rows(Block b, int64_t rows) {
   for (; rows >= MR; rows -= MR) {
-    tile_row<MR>(y, b, columns);
-    y += MR * b.out, b.x += MR * b.x_stride;
+    tile<MR, NV>(b);
+    b.y += MR * b.y_stride, b.x += MR * b.x_stride;
   }
   if constexpr (MR > 1) {
-    if (rows > 0) tile_rows<MR - 1>(y, b, rows, columns);
+    if (rows > 0) tile_rows<MR - 1, NV>(b, rows);
+  }
+}
+
+template <int NV>
+void walk(const ConvUnit& u) {
+  const Conv& conv = *u.conv;
+  const int64_t in = conv.in, width = NV * kLanes;
+  const float* w = conv.weight.f32() + u.column * conv.taps * in;
+  for (int64_t tap = 0; tap < conv.taps; ++tap) {
+    for (int64_t i = 0; i < in; i += kBlock) {
+      const int64_t depth = std::min<int64_t>(kBlock, in - i);
+      const Block b{u.window + tap * conv.dilation * in + i, conv.stride * in, w, u.y + u.column, conv.out, depth,
+                    u.columns - (NV - 1) * kLanes};
+      tile_rows<kTileRows, NV>(b, u.rows);
+      w += depth * width;
+    }
   }
 }
 
@@ -251,14 +277,9 @@ void unit(const ConvUnit& u) {
     float* y = u.y + r * conv.out + u.column;
     for (int64_t o = 0; o < u.columns; ++o) y[o] = (u.add ? y[o] : 0.0f) + (bias != nullptr ? bias[o] : 0.0f);
   }
-  for (int64_t tap = 0; tap < conv.taps; ++tap) {
-    for (int64_t i = 0; i < conv.in; i += kBlock) {
-      const Block b{u.window + tap * conv.dilation * conv.in + i, int64_t{conv.stride} * conv.in,
-                    conv.weight.f32() + (tap * conv.in + i) * conv.out + u.column, conv.out,
-                    std::min<int64_t>(kBlock, conv.in - i)};
-      tile_rows<kTileRows>(u.y + u.column, b, u.rows, u.columns);
-    }
-  }
+  if (u.columns > 2 * kLanes) walk<3>(u);
+  else if (u.columns > kLanes) walk<2>(u);
+  else walk<1>(u);
 }
 
 // One output channel: a dot product along (tap, in) instead, two chains of vectors.
@@ -296,7 +317,7 @@ void depthwise(float* y, const float* window, const float* weight, const float* 
 
 }  // namespace
 
-constexpr ConvKernels kConv{2 * kVectors * kLanes, activate, unit, single, depthwise};
+constexpr ConvKernels kConv{kVectors * kLanes, kLanes, pack, activate, unit, single, depthwise};
 
 }  // namespace tts::TTS_LEVEL
 

@@ -69,7 +69,7 @@ class Cpu {
 
   void advance(int32_t* counter, int n) { *counter += n; }
 
-  Tensor place(const Tensor& tensor) { return tensor; }
+  Tensor place(const Tensor& tensor);  // convolution weights are packed for the level, the rest stays where it is
   void* allocate(int64_t bytes);
   void release(void* memory) { memory_.release(memory); }
   void zero(void* to, int64_t bytes);

@@ -85,10 +85,7 @@ struct Int8 {
     const int8_t* rows[MR];
     I sums[MR][RR]{};
     for (int64_t k = 0; k < whole; k += kStep) {
-      for (int m = 0; m < MR; ++m) {
-        rows[m] = w + m * K + k;
-        __builtin_prefetch(rows[m] + MR * K);
-      }
+      for (int m = 0; m < MR; ++m) rows[m] = w + m * K + k;
       step<MR, RR>(sums, rows, x.steps + k, x.padded);
     }
     if (whole < K) {  // the last bytes of a row, then zeros; the steps are zero there too
@@ -172,7 +169,6 @@ struct Int4 {
       for (int m = 0; m < MR; ++m) {
         rows[m] = w + m * bytes + at;
         scale[m] = matrix.scales + (first + m) * blocks + at / 16;
-        __builtin_prefetch(rows[m] + MR * bytes);
       }
       step<MR, RR>(sums, rows, scale, x, at);
     }
