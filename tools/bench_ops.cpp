@@ -2,10 +2,11 @@
 
 #include "kernels/cases.h"
 #include "kernels/devices.h"
+#include "tools/build_info.h"
+#include "tools/report.h"
 
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <deque>
 
@@ -81,13 +82,30 @@ Machine measure(D& device) {
 
 std::string percent(double part, double whole) { return whole > 0 ? fixed(100 * part / whole, 0) : "-"; }
 
+std::string table_row(std::string line, std::initializer_list<std::string> numbers) {
+  constexpr size_t kName{54}, kNumber{10};
+  line.resize(std::max(kName, line.size()), ' ');
+  for (const std::string& number : numbers) line += std::string(kNumber - std::min(kNumber, number.size()), ' ') + number;
+  return line + "\n";
+}
+
+template <class D>
+std::string json_line(D& device, const BenchOps& request, const Machine& machine, const Case& c, const Timing& t) {
+  return format(
+      R"({"case":"{}","device":"{}","machine":"{}","threads":{},"machine_gb_s":{},"machine_gflop_s":{},)"
+      R"("us_best":{},"us_median":{},"us_cpu":{},"calls":{},"bytes":{},"flops":{},"commit":"{}","command":"{}"})"
+      "\n",
+      str(c.recipe), D::kind(), device.name(), device.threads(), fixed(machine.gb_s, 1), fixed(machine.gflop_s, 0),
+      fixed(t.best, 2), fixed(t.median, 2), fixed(t.cpu, 2), t.calls, c.bytes, c.flops, kCommit, request.command);
+}
+
 template <class D>
 void bench_device(D& device, const BenchOps& request) {
   const Machine machine = measure(device);
   if (!request.json) {
-    std::printf("%s, %d threads: %s GFLOP/s, %s GB/s\n", device.name().c_str(), device.threads(),
-                fixed(machine.gflop_s, 0).c_str(), fixed(machine.gb_s, 1).c_str());
-    std::printf("%-52s %9s %9s %9s %7s %8s %6s %6s\n", "operation", "us best", "us median", "us cpu", "GB/s", "GFLOP/s", "% mem", "% peak");
+    write_stdout(format("{}, {} threads: {} GFLOP/s, {} GB/s\n", device.name(), device.threads(),
+                        fixed(machine.gflop_s, 0), fixed(machine.gb_s, 1)));
+    write_stdout(table_row("operation", {"us best", "us median", "us cpu", "GB/s", "GFLOP/s", "% mem", "% peak"}));
   }
   for (const Recipe& recipe : recipes()) {
     const std::string name = str(recipe);
@@ -97,19 +115,11 @@ void bench_device(D& device, const BenchOps& request) {
     const Timing t = time_case(device, c, request.seconds);
     const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3, gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
     if (request.json) {
-      std::printf("{\"case\":\"%s\",\"device\":\"%s\",\"machine\":\"%s\",\"threads\":%d,\"commit\":\"%s\",\"command\":\"%s\","
-                  "\"us_best\":%.2f,\"us_median\":%.2f,\"us_cpu\":%.2f,\"calls\":%d,\"bytes\":%lld,\"flops\":%lld,"
-                  "\"machine_gb_s\":%.1f,\"machine_gflop_s\":%.0f}\n",
-                  name.c_str(), std::string(D::kind()).c_str(), device.name().c_str(), device.threads(), TTS_COMMIT,
-                  request.command.c_str(), t.best, t.median, t.cpu, t.calls, static_cast<long long>(c.bytes),
-                  static_cast<long long>(c.flops), machine.gb_s, machine.gflop_s);
+      write_stdout(json_line(device, request, machine, c, t));
     } else {
-      std::printf("%-52s %9s %9s %9s %7s %8s %6s %6s\n", name.c_str(), fixed(t.best, 1).c_str(), fixed(t.median, 1).c_str(),
-                  fixed(t.cpu, 1).c_str(),
-                  fixed(gb_s, 1).c_str(), fixed(gflop_s, 1).c_str(), percent(gb_s, machine.gb_s).c_str(),
-                  percent(gflop_s, machine.gflop_s).c_str());
+      write_stdout(table_row(name, {fixed(t.best, 1), fixed(t.median, 1), fixed(t.cpu, 1), fixed(gb_s, 1), fixed(gflop_s, 1),
+                                    percent(gb_s, machine.gb_s), percent(gflop_s, machine.gflop_s)}));
     }
-    std::fflush(stdout);
   }
 }
 

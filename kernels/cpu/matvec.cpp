@@ -208,6 +208,7 @@ namespace {
 // Few activation rows: one weight row at a time, which reads memory as one stream (98 % of the rate of a plain read; four
 // or eight interleaved rows reached 52 to 63 %). Many: a tile in registers, 24 of 32 or 12 of 16 for the sums.
 constexpr int kFewRows{6};
+constexpr int64_t kNearFloats{8192};  // activations that stay in the nearest cache beside the weights
 constexpr int kTile{4};
 constexpr int kTileRows{TTS_LANES == 16 ? 3 : 1};
 
@@ -272,7 +273,7 @@ void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_
 template <class Format>
 void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count) {
   int64_t m = 0;
-  if (rows > kFewRows) {
+  if (rows > kFewRows || (rows > 1 && rows * x.K > kNearFloats)) {
     for (; m + kTile <= count; m += kTile) sweep<Format, kTile, kTileRows>(out + m, stride, x, rows, w, first + m);
   }
   for (; m < count; ++m) sweep<Format, 1, kFewRows>(out + m, stride, x, rows, w, first + m);
