@@ -9,7 +9,8 @@ namespace tts {
 
 namespace {
 
-// ---- inputs --------------------------------------------------------------------------------------------------------
+// ---- inputs
+// --------------------------------------------------------------------------------------------------------
 
 // Numbers in (-1, 1) from a linear congruential generator: the same everywhere.
 struct Random {
@@ -29,7 +30,8 @@ void quantize_rows(Weight& weight, const std::vector<float>& values, int64_t M, 
   weight.scales.resize(static_cast<size_t>(M));
   for (int64_t m = 0; m < M; ++m) {
     float largest = 0;
-    for (int64_t k = 0; k < K; ++k) largest = std::max(largest, std::abs(values[static_cast<size_t>(m * K + k)]));
+    for (int64_t k = 0; k < K; ++k)
+      largest = std::max(largest, std::abs(values[static_cast<size_t>(m * K + k)]));
     const float scale = weight.scales[static_cast<size_t>(m)] = largest / 127;
     for (int64_t k = 0; k < K; ++k) {
       const float steps = std::nearbyint(values[static_cast<size_t>(m * K + k)] / scale);
@@ -76,11 +78,14 @@ Weight make_weight(const std::vector<float>& values, const Shape& shape, DType d
   return weight;
 }
 
-// ---- geometry --------------------------------------------------------------------------------------------------------
+// ---- geometry
+// --------------------------------------------------------------------------------------------------------
 
 int Case::in_width() const {
   const Recipe& r = recipe;
-  return r.op == Op::attend ? (r.nq + 2 * r.nkv) * r.d : r.op == Op::embed || r.op == Op::sum_codes ? 0 : r.in;
+  return r.op == Op::attend                           ? (r.nq + 2 * r.nkv) * r.d
+         : r.op == Op::embed || r.op == Op::sum_codes ? 0
+                                                      : r.in;
 }
 int Case::out_width() const {
   const Recipe& r = recipe;
@@ -96,8 +101,8 @@ Conv Case::conv() const {
 Heads Case::heads() const { return {recipe.nq, recipe.nkv, recipe.d, recipe.window, 1e-6f, rope.data()}; }
 
 std::string_view str(Op op) {
-  constexpr std::string_view kNames[] = {"linear", "linear_add", "qkv", "gated", "norm", "attend",
-                                         "embed", "sum_codes", "conv", "conv_add", "depthwise", "clamp"};
+  constexpr std::string_view kNames[] = {"linear", "linear_add", "qkv",  "gated",    "norm",      "attend",
+                                         "embed",  "sum_codes",  "conv", "conv_add", "depthwise", "clamp"};
   return kNames[static_cast<size_t>(op)];
 }
 
@@ -122,7 +127,8 @@ std::string str(const Recipe& r) {
   return text + format(", {} row{}", r.rows, r.rows == 1 ? "" : "s");
 }
 
-// ---- making a case ---------------------------------------------------------------------------------------------------
+// ---- making a case
+// ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -136,9 +142,15 @@ void add_weights(Case& c, Random& random) {
     c.weights.push_back(present ? make_weight(random.row(n, spread, offset), {n}, DType::f32) : Weight{});
   };
   switch (r.op) {
-    case Op::linear: matrix(r.out, r.in), vector(r.bias, r.out); break;
-    case Op::linear_add: matrix(r.out, r.in), vector(r.bias, r.out), vector(r.bias, r.out); break;
-    case Op::norm: vector(true, r.in, 1, 0.5f), vector(r.bias, r.in); break;
+    case Op::linear:
+      matrix(r.out, r.in), vector(r.bias, r.out);
+      break;
+    case Op::linear_add:
+      matrix(r.out, r.in), vector(r.bias, r.out), vector(r.bias, r.out);
+      break;
+    case Op::norm:
+      vector(true, r.in, 1, 0.5f), vector(r.bias, r.in);
+      break;
     case Op::qkv:
       vector(true, r.in, 1, 0.5f), vector(r.bias, r.in);
       matrix(r.nq * r.d, r.in), matrix(r.nkv * r.d, r.in), matrix(r.nkv * r.d, r.in);
@@ -146,9 +158,15 @@ void add_weights(Case& c, Random& random) {
     case Op::gated:
       vector(true, r.in, 1, 0.5f), vector(r.bias, r.in), matrix(r.out, r.in), matrix(r.out, r.in);
       break;
-    case Op::attend: vector(r.bias, r.d, 1, 0.5f), vector(r.bias, r.d, 1, 0.5f); break;
-    case Op::embed: matrix(r.in, r.out); break;
-    case Op::sum_codes: matrix(r.in, r.out), c.weights.emplace_back(), matrix(r.in, r.out), matrix(r.in, r.out); break;
+    case Op::attend:
+      vector(r.bias, r.d, 1, 0.5f), vector(r.bias, r.d, 1, 0.5f);
+      break;
+    case Op::embed:
+      matrix(r.in, r.out);
+      break;
+    case Op::sum_codes:
+      matrix(r.in, r.out), c.weights.emplace_back(), matrix(r.in, r.out), matrix(r.in, r.out);
+      break;
     case Op::conv:
     case Op::conv_add: {
       const float fan = 1 / std::sqrt(static_cast<float>(r.in) * static_cast<float>(r.taps));
@@ -162,7 +180,9 @@ void add_weights(Case& c, Random& random) {
       c.weights.push_back(make_weight(random.row(int64_t{r.taps} * r.in), {r.taps, r.in}, DType::f32));
       vector(r.bias, r.in);
       break;
-    case Op::clamp: vector(false, 0); break;
+    case Op::clamp:
+      vector(false, 0);
+      break;
   }
 }
 
@@ -179,7 +199,8 @@ void count_work(Case& c) {
   }
   if (r.op == Op::attend) {
     c.bytes += static_cast<int64_t>(c.state.size()) * bits_per_element(r.dtype) / 8;
-    c.flops += int64_t{4} * r.rows * r.nq * r.d * (r.window > 0 ? std::min(r.window, c.capacity()) : c.capacity());
+    c.flops +=
+        int64_t{4} * r.rows * r.nq * r.d * (r.window > 0 ? std::min(r.window, c.capacity()) : c.capacity());
   }
   c.bytes += static_cast<int64_t>((c.x.size() + c.y.size()) * sizeof(float));
 }
@@ -198,7 +219,8 @@ Case make_case(const Recipe& recipe, uint32_t seed) {
   }
   c.x = random.row(int64_t{recipe.rows} * c.in_width(), recipe.op == Op::clamp ? 2.0f : 1.5f);
   c.y = random.row(int64_t{recipe.rows} / recipe.stride * c.out_width());
-  if (recipe.op == Op::conv || recipe.op == Op::conv_add) c.state = random.row(c.conv().history_rows() * recipe.in);
+  if (recipe.op == Op::conv || recipe.op == Op::conv_add)
+    c.state = random.row(c.conv().history_rows() * recipe.in);
   if (recipe.op == Op::depthwise) c.state = random.row((recipe.taps - 1) * recipe.in);
   if (recipe.op == Op::attend) {
     c.state = random.row(int64_t{2} * c.capacity() * recipe.nkv * recipe.d);

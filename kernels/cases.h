@@ -1,5 +1,5 @@
-// The one table of cases: per operation the shapes (odd, one, large, the model's own), inputs, work and the error bound.
-// kernels_test runs it on every device, tts-bench times it; what is timed is what is tested.
+// The one table of cases: per operation the shapes (odd, one, large, the model's own), inputs, work and the
+// error bound. kernels_test runs it on every device, tts-bench times it; what is timed is what is tested.
 //
 //   for (const Recipe& recipe : recipes()) {
 //     const Case c = make_case(recipe);
@@ -17,21 +17,34 @@
 
 namespace tts {
 
-enum class Op : uint8_t { linear, linear_add, qkv, gated, norm, attend, embed, sum_codes, conv, conv_add, depthwise, clamp };
+enum class Op : uint8_t {
+  linear,
+  linear_add,
+  qkv,
+  gated,
+  norm,
+  attend,
+  embed,
+  sum_codes,
+  conv,
+  conv_add,
+  depthwise,
+  clamp
+};
 std::string_view str(Op op);
 
 struct Recipe {
   Op op{};
   DType dtype = DType::f32;  // of the matrices, or of the KV cache
   int rows = 1;
-  int in = 1, out = 1;       // K and M; H and I; channels
+  int in = 1, out = 1;  // K and M; H and I; channels
   Act act = Act::none;
   bool bias = false;
-  int taps = 1, dilation = 1, stride = 1;       // convolutions
+  int taps = 1, dilation = 1, stride = 1;  // convolutions
   Conv::Input input = Conv::Input::plain;
-  int nq = 0, nkv = 0, d = 0, window = 0;       // attention, qkv
-  int position = 0;                             // of the first row; the cache before it is filled
-  bool timed = false;                           // a shape of the published models, for tts-bench
+  int nq = 0, nkv = 0, d = 0, window = 0;  // attention, qkv
+  int position = 0;                        // of the first row; the cache before it is filled
+  bool timed = false;                      // a shape of the published models, for tts-bench
 };
 std::vector<Recipe> recipes();
 std::string str(const Recipe& recipe);  // "linear BF16 3072x1024, 1 row"
@@ -53,14 +66,14 @@ struct Case {
   int64_t bytes = 0, flops = 0;  // what one call has to move and to compute
 
   int capacity() const { return recipe.position + recipe.rows; }
-  int in_width() const;          // floats per input row
-  int out_width() const;         // floats per output row
-  Conv conv() const;             // geometry; the trial adds its tensors
+  int in_width() const;   // floats per input row
+  int out_width() const;  // floats per output row
+  Conv conv() const;      // geometry; the trial adds its tensors
   Heads heads() const;
 };
 Case make_case(const Recipe& recipe, uint32_t seed = 1);
 
-std::vector<float> expected(const Case& c);     // by the reference
+std::vector<float> expected(const Case& c);  // by the reference
 // Largest error of each output value that rounding can explain; the formulas are in cases.cpp.
 std::vector<double> error_bound(const Case& c);
 
@@ -72,8 +85,10 @@ template <class D>
 class Trial {
  public:
   Trial(D& device, const Case& c) : d_(device), c_(c) {
-    for (const Weight& weight : c.weights) weights_.push_back(weight.tensor ? d_.place(weight.view()) : Tensor{});
-    x_ = upload(c.x), y_ = upload(c.y), rope_ = upload(c.rope), state_ = floats(std::max<size_t>(c.state.size(), 1));
+    for (const Weight& weight : c.weights)
+      weights_.push_back(weight.tensor ? d_.place(weight.view()) : Tensor{});
+    x_ = upload(c.x), y_ = upload(c.y), rope_ = upload(c.rope),
+    state_ = floats(std::max<size_t>(c.state.size(), 1));
     ids_ = static_cast<int32_t*>(take(c.ids.size() * sizeof(int32_t)));
     d_.upload(ids_, c.ids.data(), bytes_of(c.ids));
     position_ = static_cast<int32_t*>(take(sizeof(int32_t)));
@@ -109,7 +124,9 @@ class Trial {
   static int64_t bytes_of(const std::vector<T>& v) {
     return static_cast<int64_t>(v.size() * sizeof(T));
   }
-  void* take(size_t bytes) { return taken_.emplace_back(d_.allocate(static_cast<int64_t>(std::max<size_t>(bytes, 4)))); }
+  void* take(size_t bytes) {
+    return taken_.emplace_back(d_.allocate(static_cast<int64_t>(std::max<size_t>(bytes, 4))));
+  }
   float* floats(size_t count) { return static_cast<float*>(take(count * sizeof(float))); }
   float* upload(const std::vector<float>& values) {
     float* memory = floats(values.size());
@@ -146,19 +163,31 @@ void Trial<D>::run(int first, int rows) {
   Conv conv = c_.conv();
   if (w.size() > 3) conv.weight = w[0], conv.bias = w[1], conv.alpha = w[2], conv.beta = w[3];
   switch (c_.recipe.op) {
-    case Op::linear: return d_.linear(y, x, w[0], w[1], rows, c_.recipe.act);
-    case Op::linear_add: return d_.linear_add(y, x, w[0], w[1], w[2], rows);
-    case Op::qkv: return d_.qkv(y, x, norm, {w[2], w[3], w[4]}, rows);
-    case Op::gated: return d_.gated(y, x, norm, w[2], w[3], rows);
-    case Op::norm: return d_.norm(y, x, norm, rows);
-    case Op::attend: return attend(y, x, first, rows);
-    case Op::embed: return d_.embed(y, ids_ + first, w[0], rows);
+    case Op::linear:
+      return d_.linear(y, x, w[0], w[1], rows, c_.recipe.act);
+    case Op::linear_add:
+      return d_.linear_add(y, x, w[0], w[1], w[2], rows);
+    case Op::qkv:
+      return d_.qkv(y, x, norm, {w[2], w[3], w[4]}, rows);
+    case Op::gated:
+      return d_.gated(y, x, norm, w[2], w[3], rows);
+    case Op::norm:
+      return d_.norm(y, x, norm, rows);
+    case Op::attend:
+      return attend(y, x, first, rows);
+    case Op::embed:
+      return d_.embed(y, ids_ + first, w[0], rows);
     case Op::sum_codes:
-      return d_.sum_codes(y, ids_ + first * static_cast<int>(w.size()), w.data(), static_cast<int>(w.size()), rows);
-    case Op::conv: return d_.conv(y, x, conv, state_, rows);
-    case Op::conv_add: return d_.conv_add(y, x, conv, state_, rows);
-    case Op::depthwise: return d_.depthwise(y, x, w[0], w[1], state_, rows);
-    case Op::clamp: return d_.clamp(y, x, rows * c_.in_width());
+      return d_.sum_codes(y, ids_ + first * static_cast<int>(w.size()), w.data(), static_cast<int>(w.size()),
+                          rows);
+    case Op::conv:
+      return d_.conv(y, x, conv, state_, rows);
+    case Op::conv_add:
+      return d_.conv_add(y, x, conv, state_, rows);
+    case Op::depthwise:
+      return d_.depthwise(y, x, w[0], w[1], state_, rows);
+    case Op::clamp:
+      return d_.clamp(y, x, rows * c_.in_width());
   }
 }
 

@@ -1,10 +1,12 @@
-// Derived tolerances: the largest error that rounding to f32 can cause in any order of summation, from the values of the
-// case itself. u = 2^-24.
+// Derived tolerances: the largest error that rounding to f32 can cause in any order of summation, from the
+// values of the case itself. u = 2^-24.
 //   dot product of n terms        |fl - exact| <= (n + 2) u sum|w x|
-//   activation                    times its Lipschitz constant (<= 1.2), plus 8 u of the value: exp, erf and sin of the
+//   activation                    times its Lipschitz constant (<= 1.2), plus 8 u of the value: exp, erf and
+//   sin of the
 //                                 devices are within a few units
-//   int8 and int4 matrices        a device may quantise the activations of a row: half a step of max|x| / 127 each
-//   norm                          the sum of squares has positive terms only: relative error (n + 2) u, half of it after
+//   int8 and int4 matrices        a device may quantise the activations of a row: half a step of max|x| / 127
+//   each norm                          the sum of squares has positive terms only: relative error (n + 2) u,
+//   half of it after
 //                                 the root
 #include "kernels/cases.h"
 #include "kernels/reference/reference.h"
@@ -18,7 +20,7 @@ namespace {
 constexpr double kU{0x1p-24};
 constexpr double kUbf16{0x1p-8};  // a value at a tie may round to either neighbour
 constexpr double kLipschitz{1.2};
-constexpr double kFunction{8};    // units of the elementary functions
+constexpr double kFunction{8};  // units of the elementary functions
 constexpr double kQuantSteps{127};
 
 using Floats = std::vector<float>;
@@ -45,9 +47,11 @@ std::vector<double> product_error(const Weight& w, const Floats& x, const Floats
   if (w.tensor.dtype == DType::int8_rows || w.tensor.dtype == DType::int4_blocks) {
     for (int r = 0; r < rows; ++r) {
       float largest = 0;
-      for (int64_t k = 0; k < K; ++k) largest = std::max(largest, std::abs(x[static_cast<size_t>(r * K + k)]));
+      for (int64_t k = 0; k < K; ++k)
+        largest = std::max(largest, std::abs(x[static_cast<size_t>(r * K + k)]));
       for (int64_t k = 0; k < K; ++k) {
-        slack[static_cast<size_t>(r * K + k)] += static_cast<float>((0.5 + kFunction * kU * kQuantSteps) * largest / kQuantSteps);
+        slack[static_cast<size_t>(r * K + k)] +=
+            static_cast<float>((0.5 + kFunction * kU * kQuantSteps) * largest / kQuantSteps);
       }
     }
   }
@@ -72,17 +76,20 @@ Normed normalize(const Case& c) {
   Reference{DeviceOptions{}}.norm(n.values.data(), c.x.data(), norm, c.recipe.rows);
   for (size_t r = 0; r < static_cast<size_t>(c.recipe.rows); ++r) {
     double sum = 0, square = 0, absolute = 0;
-    for (size_t i = 0; i < H; ++i) sum += double{c.x[r * H + i]}, absolute += std::abs(double{c.x[r * H + i]});
+    for (size_t i = 0; i < H; ++i)
+      sum += double{c.x[r * H + i]}, absolute += std::abs(double{c.x[r * H + i]});
     const double mean = norm.bias ? sum / static_cast<double>(H) : 0;
     for (size_t i = 0; i < H; ++i) square += std::pow(double{c.x[r * H + i]} - mean, 2);
     const double spread = std::sqrt(square / static_cast<double>(H) + double{norm.eps});
-    const double offset = norm.bias ? absolute / static_cast<double>(H) / spread : 0;  // what an error of the mean moves
+    const double offset =
+        norm.bias ? absolute / static_cast<double>(H) / spread : 0;  // what an error of the mean moves
     for (size_t i = 0; i < H; ++i) {
       const double standard = std::abs(double{c.x[r * H + i]} - mean) / spread;
       const double relative = static_cast<double>(H + 8) * kU * (standard + offset * (1 + standard));
-      n.error[r * H + i] = static_cast<float>(std::abs(double{weight.view().f32()[i]}) * relative +
-                                              4 * kU * std::abs(double{n.values[r * H + i]}) +
-                                              (norm.bias ? 2 * kU * std::abs(double{norm.bias.f32()[i]}) : 0));
+      n.error[r * H + i] =
+          static_cast<float>(std::abs(double{weight.view().f32()[i]}) * relative +
+                             4 * kU * std::abs(double{n.values[r * H + i]}) +
+                             (norm.bias ? 2 * kU * std::abs(double{norm.bias.f32()[i]}) : 0));
     }
   }
   return n;
@@ -95,7 +102,8 @@ std::vector<double> bound_linear(const Case& c, const Floats& y) {
   const size_t M = static_cast<size_t>(c.recipe.out);
   for (size_t i = 0; i < error.size(); ++i) {
     const double added = bias.tensor ? std::abs(double{bias.view().f32()[i % M]}) : 0;
-    error[i] = kLipschitz * (error[i] + 2 * kU * added) + kFunction * kU * (std::abs(double{y[i]}) + double{sums[i]});
+    error[i] = kLipschitz * (error[i] + 2 * kU * added) +
+               kFunction * kU * (std::abs(double{y[i]}) + double{sums[i]});
     if (c.recipe.op == Op::linear_add) {
       const double scale = c.weights[2].tensor ? std::abs(double{c.weights[2].view().f32()[i % M]}) : 1;
       error[i] = scale * error[i] + 4 * kU * (std::abs(double{y[i]}) + std::abs(double{c.y[i]}));
@@ -107,7 +115,8 @@ std::vector<double> bound_linear(const Case& c, const Floats& y) {
 std::vector<double> bound_qkv(const Case& c) {
   const Normed n = normalize(c);
   std::vector<double> parts[3], error;
-  for (size_t part = 0; part < 3; ++part) parts[part] = product_error(c.weights[2 + part], n.values, n.error, c.recipe.rows);
+  for (size_t part = 0; part < 3; ++part)
+    parts[part] = product_error(c.weights[2 + part], n.values, n.error, c.recipe.rows);
   for (size_t r = 0; r < static_cast<size_t>(c.recipe.rows); ++r) {
     for (const auto& part : parts) {
       const auto width = static_cast<int64_t>(part.size()) / c.recipe.rows;
@@ -129,14 +138,16 @@ std::vector<double> bound_gated(const Case& c, const Floats& y) {
   reference.linear(g.data(), n.values.data(), c.weights[2].view(), {}, rows, Act::silu);
   reference.linear(u.data(), n.values.data(), c.weights[3].view(), {}, rows, Act::none);
   for (size_t i = 0; i < error.size(); ++i) {
-    error[i] = (std::abs(double{g[i]}) + kLipschitz * dg[i]) * error[i] + kLipschitz * std::abs(double{u[i]}) * dg[i] +
+    error[i] = (std::abs(double{g[i]}) + kLipschitz * dg[i]) * error[i] +
+               kLipschitz * std::abs(double{u[i]}) * dg[i] +
                kFunction * kU * (std::abs(double{y[i]}) + std::abs(double{u[i]}));
   }
   return error;
 }
 
-// A score q.k / sqrt(d) is off by (3d + 16) u |q||k| / sqrt(d): dot product, two norms, rotation. The weights of a softmax
-// over n positions are then off by twice that plus (n + 8) u, relative; the sum over v by that times max|v|.
+// A score q.k / sqrt(d) is off by (3d + 16) u |q||k| / sqrt(d): dot product, two norms, rotation. The weights
+// of a softmax over n positions are then off by twice that plus (n + 8) u, relative; the sum over v by that
+// times max|v|.
 std::vector<double> bound_attend(const Case& c) {
   const Recipe& r = c.recipe;
   const size_t d = static_cast<size_t>(r.d), width = static_cast<size_t>(c.in_width());
@@ -162,8 +173,10 @@ std::vector<double> bound_attend(const Case& c) {
     k = std::max(k, q);
   }
   const double size = q * k / std::sqrt(static_cast<double>(d));
-  const double score = ((3 * static_cast<double>(d) + 16) * kU + (r.dtype == DType::bf16 ? kUbf16 : 0)) * size;
-  return std::vector<double>(c.y.size(), (std::exp(2 * score) - 1 + (static_cast<double>(c.capacity()) + 8) * kU) * v);
+  const double score =
+      ((3 * static_cast<double>(d) + 16) * kU + (r.dtype == DType::bf16 ? kUbf16 : 0)) * size;
+  return std::vector<double>(c.y.size(),
+                             (std::exp(2 * score) - 1 + (static_cast<double>(c.capacity()) + 8) * kU) * v);
 }
 
 // Error of an activated input value. snake: the angle x e^alpha carries 3 u of itself, sin^2 has slope <= 1.
@@ -206,7 +219,8 @@ std::vector<double> bound_conv(const Case& c, const Floats& y) {
   const Floats sums = expected(absolute), moved = expected(carried);
   std::vector<double> error(y.size());
   for (size_t i = 0; i < error.size(); ++i) {
-    error[i] = (static_cast<double>(r.taps) * (depthwise ? 1 : r.in) + 4) * kU * (double{sums[i]} + std::abs(double{c.y[i]})) +
+    error[i] = (static_cast<double>(r.taps) * (depthwise ? 1 : r.in) + 4) * kU *
+                   (double{sums[i]} + std::abs(double{c.y[i]})) +
                double{moved[i]} * (1 + kFunction * kU) + 2 * kU * std::abs(double{y[i]});
   }
   return error;
@@ -218,20 +232,26 @@ std::vector<double> error_bound(const Case& c) {
   const Floats y = expected(c);
   switch (c.recipe.op) {
     case Op::linear:
-    case Op::linear_add: return bound_linear(c, y);
-    case Op::qkv: return bound_qkv(c);
-    case Op::gated: return bound_gated(c, y);
-    case Op::attend: return bound_attend(c);
+    case Op::linear_add:
+      return bound_linear(c, y);
+    case Op::qkv:
+      return bound_qkv(c);
+    case Op::gated:
+      return bound_gated(c, y);
+    case Op::attend:
+      return bound_attend(c);
     case Op::norm: {
       const Normed n = normalize(c);
       return {n.error.begin(), n.error.end()};
     }
     case Op::conv:
     case Op::conv_add:
-    case Op::depthwise: return bound_conv(c, y);
+    case Op::depthwise:
+      return bound_conv(c, y);
     case Op::embed:
     case Op::sum_codes:
-    case Op::clamp: return std::vector<double>(y.size(), 0.0);  // the same bits everywhere
+    case Op::clamp:
+      return std::vector<double>(y.size(), 0.0);  // the same bits everywhere
   }
   return {};
 }

@@ -1,26 +1,29 @@
 #include "kernels/host_memory.h"
 
-#include <fstream>
 #include <sys/mman.h>
+#include <fstream>
 
 namespace tts {
 
-// Mapped rather than malloc'ed: pages arrive zeroed and only when touched, and blocks of 2 MiB and more get huge pages.
-// Convolution weights are read with strides of many KiB; with 4 KiB pages each row would miss the address translation cache.
+// Mapped rather than malloc'ed: pages arrive zeroed and only when touched, and blocks of 2 MiB and more get
+// huge pages. Convolution weights are read with strides of many KiB; with 4 KiB pages each row would miss the
+// address translation cache.
 void* HostMemory::allocate(int64_t bytes) {
   constexpr size_t kHugePage{size_t{2} << 20};
   check(bytes >= 0, Exit::internal, "allocate: expected a size, got {}", bytes);
   const size_t size = bytes > 0 ? static_cast<size_t>(bytes) : 1;
   const size_t slack = size >= kHugePage ? kHugePage : 0;
   void* mapped = mmap(nullptr, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  check(mapped != MAP_FAILED, Exit::device, "memory: expected {} bytes, the system has no more; close other programs", bytes);
+  check(mapped != MAP_FAILED, Exit::device,
+        "memory: expected {} bytes, the system has no more; close other programs", bytes);
   std::byte* begin = static_cast<std::byte*>(mapped);
   if (slack > 0) {  // cut to a huge-page boundary at the front, the rest at the back
     const size_t front = (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
     if (front > 0) munmap(begin, front);
     begin += front;
     const size_t page = 4096, kept = (size + page - 1) / page * page;
-    if (slack - front >= page && kept < size + slack - front) munmap(begin + kept, size + slack - front - kept);
+    if (slack - front >= page && kept < size + slack - front)
+      munmap(begin + kept, size + slack - front - kept);
     madvise(begin, kept, MADV_HUGEPAGE);
   }
   blocks_.emplace(begin, size);

@@ -1,4 +1,5 @@
-// Memory of the devices that compute on the host: zeroed, aligned for every vector width, counted, released with the device.
+// Memory of the devices that compute on the host: zeroed, aligned for every vector width, counted, released
+// with the device.
 #pragma once
 
 #include "base/types.h"

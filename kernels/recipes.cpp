@@ -1,5 +1,5 @@
-// The table of cases. Odd shapes find edges of tiles and vectors; the timed ones are those of the published 0.6B model
-// and its codec at one frame per call, which tts-bench measures.
+// The table of cases. Odd shapes find edges of tiles and vectors; the timed ones are those of the published
+// 0.6B model and its codec at one frame per call, which tts-bench measures.
 #include "kernels/cases.h"
 
 namespace tts {
@@ -16,11 +16,18 @@ void add_matrices(std::vector<Recipe>& list) {
     list.push_back({.op = Op::linear, .dtype = dtype, .in = odd(1), .out = 1});
     list.push_back({.op = Op::linear, .dtype = dtype, .in = odd(33), .out = 7, .bias = true});
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 5, .in = odd(24), .out = 80, .act = Act::silu});
-    list.push_back({.op = Op::linear, .dtype = dtype, .rows = 13, .in = odd(127), .out = 65, .act = Act::gelu, .bias = true});
+    list.push_back({.op = Op::linear,
+                    .dtype = dtype,
+                    .rows = 13,
+                    .in = odd(127),
+                    .out = 65,
+                    .act = Act::gelu,
+                    .bias = true});
     list.push_back({.op = Op::linear_add, .dtype = dtype, .rows = 3, .in = odd(72), .out = 31, .bias = true});
     list.push_back({.op = Op::linear_add, .dtype = dtype, .rows = 9, .in = odd(200), .out = 24});
     list.push_back({.op = Op::qkv, .dtype = dtype, .rows = 4, .in = odd(24), .nq = 4, .nkv = 2, .d = 16});
-    list.push_back({.op = Op::qkv, .dtype = dtype, .rows = 1, .in = odd(100), .bias = true, .nq = 3, .nkv = 1, .d = 8});
+    list.push_back(
+        {.op = Op::qkv, .dtype = dtype, .rows = 1, .in = odd(100), .bias = true, .nq = 3, .nkv = 1, .d = 8});
     list.push_back({.op = Op::gated, .dtype = dtype, .rows = 7, .in = odd(40), .out = 56});
     list.push_back({.op = Op::gated, .dtype = dtype, .rows = 1, .in = odd(129), .out = 33});
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 1, .in = 1024, .out = 640});
@@ -45,22 +52,73 @@ void add_attention(std::vector<Recipe>& list) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     list.push_back({.op = Op::attend, .dtype = dtype, .rows = 1, .nq = 1, .nkv = 1, .d = 2});
     list.push_back({.op = Op::attend, .dtype = dtype, .rows = 11, .bias = true, .nq = 4, .nkv = 2, .d = 16});
-    list.push_back({.op = Op::attend, .dtype = dtype, .rows = 9, .nq = 6, .nkv = 3, .d = 24, .window = 4, .position = 3});
-    list.push_back({.op = Op::attend, .dtype = dtype, .rows = 5, .bias = true, .nq = 5, .nkv = 1, .d = 10, .position = 40});
-    list.push_back({.op = Op::attend, .dtype = dtype, .rows = 3, .nq = 2, .nkv = 2, .d = 64, .window = 72, .position = 90});
-    list.push_back({.op = Op::attend, .dtype = dtype, .rows = 2, .bias = true, .nq = 4, .nkv = 2, .d = 128, .position = 333});
+    list.push_back({.op = Op::attend,
+                    .dtype = dtype,
+                    .rows = 9,
+                    .nq = 6,
+                    .nkv = 3,
+                    .d = 24,
+                    .window = 4,
+                    .position = 3});
+    list.push_back({.op = Op::attend,
+                    .dtype = dtype,
+                    .rows = 5,
+                    .bias = true,
+                    .nq = 5,
+                    .nkv = 1,
+                    .d = 10,
+                    .position = 40});
+    list.push_back({.op = Op::attend,
+                    .dtype = dtype,
+                    .rows = 3,
+                    .nq = 2,
+                    .nkv = 2,
+                    .d = 64,
+                    .window = 72,
+                    .position = 90});
+    list.push_back({.op = Op::attend,
+                    .dtype = dtype,
+                    .rows = 2,
+                    .bias = true,
+                    .nq = 4,
+                    .nkv = 2,
+                    .d = 128,
+                    .position = 333});
   }
 }
 
 void add_convolutions(std::vector<Recipe>& list) {
   list.push_back({.op = Op::conv, .rows = 1, .in = 1, .out = 1});
-  list.push_back({.op = Op::conv, .rows = 19, .in = 5, .out = 1, .bias = true, .taps = 7, .input = In::snake});
-  list.push_back({.op = Op::conv, .rows = 13, .in = 24, .out = 24, .bias = true, .taps = 7, .dilation = 9, .input = In::snake});
+  list.push_back(
+      {.op = Op::conv, .rows = 19, .in = 5, .out = 1, .bias = true, .taps = 7, .input = In::snake});
+  list.push_back({.op = Op::conv,
+                  .rows = 13,
+                  .in = 24,
+                  .out = 24,
+                  .bias = true,
+                  .taps = 7,
+                  .dilation = 9,
+                  .input = In::snake});
   list.push_back({.op = Op::conv, .rows = 7, .in = 33, .out = 70, .bias = true, .taps = 3});
   list.push_back({.op = Op::conv, .rows = 12, .in = 9, .out = 21, .taps = 4, .stride = 2});
-  list.push_back({.op = Op::conv, .rows = 20, .in = 6, .out = 18, .bias = true, .taps = 8, .stride = 4, .input = In::elu});
-  list.push_back({.op = Op::conv, .rows = 5, .in = 48, .out = 120, .bias = true, .taps = 2, .input = In::snake});
-  list.push_back({.op = Op::conv, .rows = 70, .in = 96, .out = 96, .bias = true, .taps = 7, .dilation = 3, .input = In::snake});
+  list.push_back({.op = Op::conv,
+                  .rows = 20,
+                  .in = 6,
+                  .out = 18,
+                  .bias = true,
+                  .taps = 8,
+                  .stride = 4,
+                  .input = In::elu});
+  list.push_back(
+      {.op = Op::conv, .rows = 5, .in = 48, .out = 120, .bias = true, .taps = 2, .input = In::snake});
+  list.push_back({.op = Op::conv,
+                  .rows = 70,
+                  .in = 96,
+                  .out = 96,
+                  .bias = true,
+                  .taps = 7,
+                  .dilation = 3,
+                  .input = In::snake});
   list.push_back({.op = Op::conv_add, .rows = 9, .in = 17, .out = 49, .bias = true, .input = In::snake});
   list.push_back({.op = Op::conv_add, .rows = 33, .in = 64, .out = 96, .bias = true, .input = In::elu});
   list.push_back({.op = Op::depthwise, .rows = 1, .in = 1, .out = 1, .taps = 7});
@@ -79,12 +137,25 @@ void add_timed(std::vector<Recipe>& list) {
     list.push_back({.op = Op::gated, .dtype = dtype, .rows = 64, .in = 1024, .out = 3072, .timed = true});
   }
   for (const int position : {100, 2000}) {
-    list.push_back({.op = Op::attend, .dtype = DType::bf16, .bias = true, .nq = 16, .nkv = 8, .d = 128,
-                    .position = position, .timed = true});
+    list.push_back({.op = Op::attend,
+                    .dtype = DType::bf16,
+                    .bias = true,
+                    .nq = 16,
+                    .nkv = 8,
+                    .d = 128,
+                    .position = position,
+                    .timed = true});
   }
   const auto conv = [&](int rows, int in, int out, int taps, int dilation, In input, Op op = Op::conv) {
-    list.push_back({.op = op, .rows = rows, .in = in, .out = out, .bias = true, .taps = taps, .dilation = dilation,
-                    .input = input, .timed = true});
+    list.push_back({.op = op,
+                    .rows = rows,
+                    .in = in,
+                    .out = out,
+                    .bias = true,
+                    .taps = taps,
+                    .dilation = dilation,
+                    .input = input,
+                    .timed = true});
   };
   conv(1, 512, 1024, 3, 1, In::plain);
   conv(4, 1024, 1536, 7, 1, In::plain);
@@ -99,9 +170,11 @@ void add_timed(std::vector<Recipe>& list) {
   conv(1920, 96, 96, 7, 9, In::snake);
   conv(1920, 96, 96, 1, 1, In::snake, Op::conv_add);
   conv(1920, 96, 1, 7, 1, In::snake);
-  list.push_back({.op = Op::linear, .rows = 4, .in = 1024, .out = 4096, .act = Act::gelu, .bias = true, .timed = true});
+  list.push_back(
+      {.op = Op::linear, .rows = 4, .in = 1024, .out = 4096, .act = Act::gelu, .bias = true, .timed = true});
   list.push_back({.op = Op::linear_add, .rows = 4, .in = 4096, .out = 1024, .bias = true, .timed = true});
-  list.push_back({.op = Op::depthwise, .rows = 4, .in = 1024, .out = 1024, .bias = true, .taps = 7, .timed = true});
+  list.push_back(
+      {.op = Op::depthwise, .rows = 4, .in = 1024, .out = 1024, .bias = true, .taps = 7, .timed = true});
 }
 
 }  // namespace

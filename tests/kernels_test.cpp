@@ -1,5 +1,5 @@
-// Every case of kernels/cases.h on every device and, on the CPU, at every level it has; the equalities the interface
-// promises; non-finite numbers; the random numbers.
+// Every case of kernels/cases.h on every device and, on the CPU, at every level it has; the equalities the
+// interface promises; non-finite numbers; the random numbers.
 #include "catch.h"
 #include "kernels/cases.h"
 #include "kernels/devices.h"
@@ -18,7 +18,8 @@ std::string first_difference(const std::vector<float>& got, const std::vector<fl
   for (size_t i = 0; i < got.size(); ++i) {
     const double error = std::abs(double{got[i]} - double{want[i]});
     if (!(error <= bound[i])) {
-      return format("value {}: expected {}, got {}; off by {}, allowed {}", i, want[i], got[i], error, bound[i]);
+      return format("value {}: expected {}, got {}; off by {}, allowed {}", i, want[i], got[i], error,
+                    bound[i]);
     }
   }
   return "";
@@ -34,19 +35,19 @@ bool is_small(const Recipe& r) { return !r.timed; }
 // visit(device, label) for every device; the CPU once per level and with 1, 2 and 4 threads.
 template <class Visit>
 void for_each_device(Visit&& visit) {
-#define TTS_VISIT(D)                                                                  \
-  if constexpr (std::is_same_v<D, Cpu>) {                                             \
-    for (const std::string_view level : Cpu::levels()) {                              \
-      for (const int threads : {1, 2, 4}) {                                           \
-        DeviceOptions options;                                                        \
-        options.cpu_level = level, options.threads = threads;                         \
-        Cpu device(options);                                                          \
-        visit(device, format("cpu {} {}", level, threads));                           \
-      }                                                                               \
-    }                                                                                 \
-  } else {                                                                            \
-    D device{DeviceOptions{}};                                                        \
-    visit(device, std::string(D::kind()));                                            \
+#define TTS_VISIT(D)                                          \
+  if constexpr (std::is_same_v<D, Cpu>) {                     \
+    for (const std::string_view level : Cpu::levels()) {      \
+      for (const int threads : {1, 2, 4}) {                   \
+        DeviceOptions options;                                \
+        options.cpu_level = level, options.threads = threads; \
+        Cpu device(options);                                  \
+        visit(device, format("cpu {} {}", level, threads));   \
+      }                                                       \
+    }                                                         \
+  } else {                                                    \
+    D device{DeviceOptions{}};                                \
+    visit(device, std::string(D::kind()));                    \
   }
   TTS_DEVICES(TTS_VISIT)
 #undef TTS_VISIT
@@ -62,7 +63,8 @@ std::vector<float> run_at_once(D& device, const Case& c) {
 template <class D>
 std::vector<float> run_in_parts(D& device, const Case& c, int part) {
   Trial trial(device, c);
-  for (int first = 0; first < c.recipe.rows; first += part) trial.run(first, std::min(part, c.recipe.rows - first));
+  for (int first = 0; first < c.recipe.rows; first += part)
+    trial.run(first, std::min(part, c.recipe.rows - first));
   return trial.output();
 }
 
@@ -146,7 +148,8 @@ TEST_CASE("Philox4x32-10: the published known answers") {
     return std::vector<uint32_t>(r.word, r.word + 4);
   };
   CHECK(words({{0, 0, 0, 0}}, 0, 0) == std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(words({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u) == std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(words({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u) ==
+        std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(words({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0) ==
         std::vector<uint32_t>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }

@@ -31,7 +31,8 @@ double processor_microseconds() {
 // Copies of the case, each with weights of its own, used in turn.
 template <class D>
 Timing time_case(D& device, const Case& c, double seconds) {
-  const auto copies = static_cast<size_t>(std::clamp<int64_t>(kBeyondCache / std::max<int64_t>(c.bytes, 1), 1, 256));
+  const auto copies =
+      static_cast<size_t>(std::clamp<int64_t>(kBeyondCache / std::max<int64_t>(c.bytes, 1), 1, 256));
   std::deque<Case> cases(copies, c);
   std::deque<Trial<D>> trials;
   for (const Case& copy : cases) trials.emplace_back(device, copy);
@@ -47,9 +48,11 @@ Timing time_case(D& device, const Case& c, double seconds) {
     times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
     timing.cpu = std::min(timing.cpu, processor_microseconds() - cpu);
   }
-  times.erase(times.begin(), times.begin() + static_cast<int64_t>(std::min(copies, times.size() - 5)));  // first touches
+  times.erase(times.begin(),
+              times.begin() + static_cast<int64_t>(std::min(copies, times.size() - 5)));  // first touches
   std::sort(times.begin(), times.end());
-  timing.best = times.front(), timing.median = times[times.size() / 2], timing.calls = static_cast<int>(times.size());
+  timing.best = times.front(), timing.median = times[times.size() / 2],
+  timing.calls = static_cast<int>(times.size());
   return timing;
 }
 
@@ -62,8 +65,8 @@ void refuse_wrong_answer(D& device, const Case& c) {
   const std::vector<float> got = trial.output();
   for (size_t i = 0; i < want.size(); ++i) {
     check(std::abs(double{got[i]} - double{want[i]}) <= bound[i], Exit::internal,
-          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", str(c.recipe), i, want[i],
-          bound[i], got[i]);
+          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", str(c.recipe), i,
+          want[i], bound[i], got[i]);
   }
 }
 
@@ -85,18 +88,21 @@ std::string percent(double part, double whole) { return whole > 0 ? fixed(100 * 
 std::string table_row(std::string line, std::initializer_list<std::string> numbers) {
   constexpr size_t kName{54}, kNumber{10};
   line.resize(std::max(kName, line.size()), ' ');
-  for (const std::string& number : numbers) line += std::string(kNumber - std::min(kNumber, number.size()), ' ') + number;
+  for (const std::string& number : numbers)
+    line += std::string(kNumber - std::min(kNumber, number.size()), ' ') + number;
   return line + "\n";
 }
 
 template <class D>
-std::string json_line(D& device, const BenchOps& request, const Machine& machine, const Case& c, const Timing& t) {
+std::string json_line(D& device, const BenchOps& request, const Machine& machine, const Case& c,
+                      const Timing& t) {
   return format(
       R"({"case":"{}","device":"{}","machine":"{}","threads":{},"machine_gb_s":{},"machine_gflop_s":{},)"
       R"("us_best":{},"us_median":{},"us_cpu":{},"calls":{},"bytes":{},"flops":{},"commit":"{}","command":"{}"})"
       "\n",
-      str(c.recipe), D::kind(), device.name(), device.threads(), fixed(machine.gb_s, 1), fixed(machine.gflop_s, 0),
-      fixed(t.best, 2), fixed(t.median, 2), fixed(t.cpu, 2), t.calls, c.bytes, c.flops, kCommit, request.command);
+      str(c.recipe), D::kind(), device.name(), device.threads(), fixed(machine.gb_s, 1),
+      fixed(machine.gflop_s, 0), fixed(t.best, 2), fixed(t.median, 2), fixed(t.cpu, 2), t.calls, c.bytes,
+      c.flops, kCommit, request.command);
 }
 
 template <class D>
@@ -105,7 +111,8 @@ void bench_device(D& device, const BenchOps& request) {
   if (!request.json) {
     write_stdout(format("{}, {} threads: {} GFLOP/s, {} GB/s\n", device.name(), device.threads(),
                         fixed(machine.gflop_s, 0), fixed(machine.gb_s, 1)));
-    write_stdout(table_row("operation", {"us best", "us median", "us cpu", "GB/s", "GFLOP/s", "% mem", "% peak"}));
+    write_stdout(
+        table_row("operation", {"us best", "us median", "us cpu", "GB/s", "GFLOP/s", "% mem", "% peak"}));
   }
   for (const Recipe& recipe : recipes()) {
     const std::string name = str(recipe);
@@ -113,12 +120,14 @@ void bench_device(D& device, const BenchOps& request) {
     const Case c = make_case(recipe);
     refuse_wrong_answer(device, c);
     const Timing t = time_case(device, c, request.seconds);
-    const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3, gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
+    const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3,
+                 gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
     if (request.json) {
       write_stdout(json_line(device, request, machine, c, t));
     } else {
-      write_stdout(table_row(name, {fixed(t.best, 1), fixed(t.median, 1), fixed(t.cpu, 1), fixed(gb_s, 1), fixed(gflop_s, 1),
-                                    percent(gb_s, machine.gb_s), percent(gflop_s, machine.gflop_s)}));
+      write_stdout(table_row(
+          name, {fixed(t.best, 1), fixed(t.median, 1), fixed(t.cpu, 1), fixed(gb_s, 1), fixed(gflop_s, 1),
+                 percent(gb_s, machine.gb_s), percent(gflop_s, machine.gflop_s)}));
     }
   }
 }
@@ -127,11 +136,11 @@ void bench_device(D& device, const BenchOps& request) {
 
 void bench_ops(const BenchOps& request) {
   bool found = false;
-#define TTS_BENCH(D)                   \
-  if (D::kind() == request.device) {   \
-    found = true;                      \
-    D device(request.options);         \
-    bench_device(device, request);     \
+#define TTS_BENCH(D)                 \
+  if (D::kind() == request.device) { \
+    found = true;                    \
+    D device(request.options);       \
+    bench_device(device, request);   \
   }
   TTS_DEVICES(TTS_BENCH)
 #undef TTS_BENCH

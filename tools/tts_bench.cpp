@@ -12,34 +12,61 @@ namespace tts {
 namespace {
 
 constexpr CommandRow kCommands[] = {
-    {.name = "ops", .operands = "[NAME]", .help = "time every operation whose line contains NAME", .max_operands = 1},
+    {.name = "ops",
+     .operands = "[NAME]",
+     .help = "time every operation whose line contains NAME",
+     .max_operands = 1},
 };
 
 constexpr OptionRow kOptions[] = {
-    {.name = "device", .kind = ArgKind::text, .value = "NAME", .help = "cpu, reference, cuda or emulator (default cpu)",
+    {.name = "device",
+     .kind = ArgKind::text,
+     .value = "NAME",
+     .help = "cpu, reference, cuda or emulator (default cpu)",
      .example = "ops --device cpu conv"},
-    {.name = "threads", .letter = 't', .kind = ArgKind::integer, .value = "N", .least = 1, .most = 1024,
-     .help = "threads of the CPU (default: physical cores)", .example = "ops --threads 1"},
-    {.name = "cpu-level", .kind = ArgKind::text, .value = "NAME",
+    {.name = "threads",
+     .letter = 't',
+     .kind = ArgKind::integer,
+     .value = "N",
+     .least = 1,
+     .most = 1024,
+     .help = "threads of the CPU (default: physical cores)",
+     .example = "ops --threads 1"},
+    {.name = "cpu-level",
+     .kind = ArgKind::text,
+     .value = "NAME",
      .help = "portable, avx2, avx512 or vnni (default: the best this processor has)",
      .example = "ops --cpu-level avx2 linear"},
-    {.name = "seconds", .kind = ArgKind::real, .value = "S", .low = 0.01, .high = 60,
-     .help = "time spent on each line (default 0.3)", .example = "ops --seconds 1"},
-    {.name = "json", .help = "one JSON line per operation instead of a table", .example = "ops --json attend"},
+    {.name = "seconds",
+     .kind = ArgKind::real,
+     .value = "S",
+     .low = 0.01,
+     .high = 60,
+     .help = "time spent on each line (default 0.3)",
+     .example = "ops --seconds 1"},
+    {.name = "json",
+     .help = "one JSON line per operation instead of a table",
+     .example = "ops --json attend"},
     {.name = "help", .letter = 'h', .help = "this page"},
     {.name = "version", .help = "version and commit"},
-    {.name = "completion", .kind = ArgKind::choice, .value = "SHELL", .choices = "bash|zsh|fish",
-     .help = "print the completion script of a shell", .example = "--completion bash"},
+    {.name = "completion",
+     .kind = ArgKind::choice,
+     .value = "SHELL",
+     .choices = "bash|zsh|fish",
+     .help = "print the completion script of a shell",
+     .example = "--completion bash"},
     {.name = "man", .help = "print the man page", .example = "--man"},
 };
 
 constexpr Program kProgram{
     .name = "tts-bench",
     .summary = "times the operations of tts-engine",
-    .description = "Compares every operation with its readable version, refuses to time a wrong answer, and prints time, "
-                   "memory rate, arithmetic rate and their share of what this machine can do with the same threads. "
-                   "Weights are read from memory, not from a cache. \"us cpu\" is the processor time of all threads: "
-                   "the figure to trust on a busy machine.",
+    .description =
+        "Compares every operation with its readable version, refuses to time a wrong answer, and prints "
+        "time, "
+        "memory rate, arithmetic rate and their share of what this machine can do with the same threads. "
+        "Weights are read from memory, not from a cache. \"us cpu\" is the processor time of all threads: "
+        "the figure to trust on a busy machine.",
     .commands = kCommands,
     .options = kOptions,
 };

@@ -2,9 +2,9 @@
 //
 //   cache slot p % capacity:  [nkv][d] keys, and the same of values; f32 or bf16
 //
-// First every new row is normed, rotated and appended; then each (row, kv head) is computed on its own from the cache and
-// the query heads that share it: scores of all visible positions, one softmax, one weighted sum in ascending positions.
-// So nothing depends on which rows came in the same call.
+// First every new row is normed, rotated and appended; then each (row, kv head) is computed on its own from
+// the cache and the query heads that share it: scores of all visible positions, one softmax, one weighted sum
+// in ascending positions. So nothing depends on which rows came in the same call.
 #include "kernels/cpu/cpu.h"
 
 #include <algorithm>
@@ -43,8 +43,9 @@ void Cpu::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k
   const AttentionKernels& kernels = TTS_BY_LEVEL(kAttention, level_);
   const int64_t d = heads.d, begin = *position, shared = heads.nq / heads.nkv;
   const int64_t width = (heads.nq + 2 * int64_t{heads.nkv}) * d;
-  check(heads.window > 0 ? heads.window - 1 + rows <= cache.capacity : begin + rows <= cache.capacity, Exit::internal,
-        "attend: {} rows from position {} do not fit a cache of {}", rows, begin, cache.capacity);
+  check(heads.window > 0 ? heads.window - 1 + rows <= cache.capacity : begin + rows <= cache.capacity,
+        Exit::internal, "attend: {} rows from position {} do not fit a cache of {}", rows, begin,
+        cache.capacity);
   const int64_t reach = std::min<int64_t>(heads.window > 0 ? heads.window : cache.capacity, cache.capacity);
   const int64_t scratch = (reach + d) * shared;  // scores, prepared queries
   float* memory = scores_.get<float>(scratch * pool_->threads());
@@ -192,8 +193,10 @@ void gather(float* y, const float* weights, float factor, const Visible& v) {
     }
     for (int64_t b = 0; b * kLanes < width; ++b) {
       const int64_t left = width - b * kLanes;
-      if (left >= kLanes) store(y + i + b * kLanes, sums[b]);
-      else store_part(y + i + b * kLanes, sums[b], left);
+      if (left >= kLanes)
+        store(y + i + b * kLanes, sums[b]);
+      else
+        store_part(y + i + b * kLanes, sums[b], left);
     }
   }
 }
@@ -201,13 +204,17 @@ void gather(float* y, const float* weights, float factor, const Visible& v) {
 void attend(float* y, const float* q, const Visible& v, int queries, float* scores) {
   const int64_t d = v.heads->d, count = v.last - v.first + 1;
   const bool narrow = v.cache->dtype == DType::bf16;
-  if (narrow) score<bf16>(scores, q, v, queries);
-  else score<float>(scores, q, v, queries);
+  if (narrow)
+    score<bf16>(scores, q, v, queries);
+  else
+    score<float>(scores, q, v, queries);
   for (int j = 0; j < queries; ++j) {
     float* weights = scores + j * count;
     const float factor = soften(weights, count);
-    if (narrow) gather<bf16>(y + j * d, weights, factor, v);
-    else gather<float>(y + j * d, weights, factor, v);
+    if (narrow)
+      gather<bf16>(y + j * d, weights, factor, v);
+    else
+      gather<float>(y + j * d, weights, factor, v);
   }
 }
 

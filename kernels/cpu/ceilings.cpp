@@ -1,5 +1,6 @@
-// What this machine can do at best, measured with the same threads and vectors the kernels use: independent chains of
-// multiply-adds, and a plain read of memory that no cache holds. The percentages of tts-bench refer to these.
+// What this machine can do at best, measured with the same threads and vectors the kernels use: independent
+// chains of multiply-adds, and a plain read of memory that no cache holds. The percentages of tts-bench refer
+// to these.
 #include "kernels/cpu/cpu.h"
 
 #include <algorithm>
@@ -42,14 +43,13 @@ double best_seconds(int repetitions, const Body& body) {
 
 Ceilings Cpu::measure_ceilings() {
   const CeilingKernels& kernels = TTS_BY_LEVEL(kCeilings, level_);
-  // 256 MiB, timed in pieces of 4 MiB: short enough that some are not interrupted, and none is in a cache when its turn
-  // comes again.
+  // 256 MiB, timed in pieces of 4 MiB: short enough that some are not interrupted, and none is in a cache
+  // when its turn comes again.
   constexpr int64_t kRounds{20'000}, kFloats{int64_t{1} << 26}, kPiece{1 << 20}, kSlice{1 << 15};
   volatile float sink = 0;
   const int threads = pool_->threads();
-  const double arithmetic = best_seconds(200, [&] {
-    pool_->run(threads, [&](int, int) { sink = kernels.multiply_add(kRounds); });
-  });
+  const double arithmetic = best_seconds(
+      200, [&] { pool_->run(threads, [&](int, int) { sink = kernels.multiply_add(kRounds); }); });
   auto* memory = static_cast<float*>(memory_.allocate(kFloats * int64_t{sizeof(float)}));
   std::fill(memory, memory + kFloats, 1.0f);
   int64_t piece = 0;

@@ -1,12 +1,14 @@
 // Causal convolutions as implicit matrix products.
 //
-//   window   [history rows | activated input rows][in]      output row r, tap k reads window row r*stride + k*dilation
-//   weight   panels of kVectors vectors of output channels, each [taps][in][width]: read from begin to end, one stream
+//   window   [history rows | activated input rows][in]      output row r, tap k reads window row r*stride +
+//   k*dilation weight   panels of kVectors vectors of output channels, each [taps][in][width]: read from
+//   begin to end, one stream
 //
-// A tile of kTileRows output rows x one panel is held in registers while it walks (tap, in) in order: every output is one
-// chain of multiply-adds that starts at bias (or at y + bias) and never depends on the tile, the block or the call it is in.
-// Blocks of kBlock input channels of one tap are walked by all tiles of a unit before the next block, so the weights of a
-// block stay in the nearest cache; partial sums wait in y. One output channel alone is a dot product instead.
+// A tile of kTileRows output rows x one panel is held in registers while it walks (tap, in) in order: every
+// output is one chain of multiply-adds that starts at bias (or at y + bias) and never depends on the tile,
+// the block or the call it is in. Blocks of kBlock input channels of one tap are walked by all tiles of a
+// unit before the next block, so the weights of a block stay in the nearest cache; partial sums wait in y.
+// One output channel alone is a dot product instead.
 #include "kernels/cpu/cpu.h"
 
 #include <algorithm>
@@ -18,8 +20,9 @@ namespace tts {
 
 namespace {
 
-constexpr int kUnitRows{96};          // output rows per unit of the threads; a multiple of every tile height
-constexpr int64_t kWindowFloats{1 << 19};  // input rows activated at a time: 2 MiB, half of it new rows stays in L2
+constexpr int kUnitRows{96};  // output rows per unit of the threads; a multiple of every tile height
+constexpr int64_t kWindowFloats{
+    1 << 19};  // input rows activated at a time: 2 MiB, half of it new rows stays in L2
 
 struct Snake {  // per channel: e^alpha, 1 / (e^beta + 1e-9)
   const float* rate;
@@ -29,7 +32,7 @@ struct Snake {  // per channel: e^alpha, 1 / (e^beta + 1e-9)
 struct ConvUnit {
   const float* window;  // of output row `row`
   const Conv* conv;
-  float* y;             // of output row `row`
+  float* y;  // of output row `row`
   bool add;
   int64_t rows, column, columns;  // of one panel
 };
@@ -40,7 +43,8 @@ struct ConvKernels {
   void (*activate)(float* y, const float* x, int64_t rows, const Conv& conv, const Snake& snake);
   void (*unit)(const ConvUnit& unit);
   void (*single)(const ConvUnit& unit);  // one output channel
-  void (*depthwise)(float* y, const float* window, const float* weight, const float* bias, int64_t taps, int64_t C);
+  void (*depthwise)(float* y, const float* window, const float* weight, const float* bias, int64_t taps,
+                    int64_t C);
 };
 
 }  // namespace
@@ -53,7 +57,8 @@ namespace tts {
 
 namespace {
 
-// The channel parameters of a snake in f32, as the official implementation rounds them; scratch holds 2 * in floats.
+// The channel parameters of a snake in f32, as the official implementation rounds them; scratch holds 2 * in
+// floats.
 Snake prepare_snake(const Conv& conv, float* scratch) {
   if (conv.input != Conv::Input::snake) return {};
   for (int i = 0; i < conv.in; ++i) {
@@ -68,7 +73,8 @@ Snake prepare_snake(const Conv& conv, float* scratch) {
 void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, int rows, bool add) {
   const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
   const int64_t in = conv.in, old = conv.history_rows(), stride = conv.stride;
-  check(old >= 0 && rows % stride == 0, Exit::internal, "conv: {} rows with stride {}, history of {} rows", rows, stride, old);
+  check(old >= 0 && rows % stride == 0, Exit::internal, "conv: {} rows with stride {}, history of {} rows",
+        rows, stride, old);
   // Long inputs go through the window in pieces: memory stays small and warm.
   const int64_t fitting = std::max<int64_t>(kWindowFloats / in - old, kUnitRows) / stride * stride;
   const int64_t piece = std::min<int64_t>(rows, std::max<int64_t>(fitting, stride));
@@ -90,8 +96,12 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
     const int64_t blocks = (outputs + kUnitRows - 1) / kUnitRows;
     const auto unit = [&](int index, int) {
       const int64_t column = index % columns * kernels.columns, row = index / columns * kUnitRows;
-      const ConvUnit one{window + row * stride * in, &conv, y + (begin / stride + row) * conv.out, add,
-                         std::min<int64_t>(kUnitRows, outputs - row), column,
+      const ConvUnit one{window + row * stride * in,
+                         &conv,
+                         y + (begin / stride + row) * conv.out,
+                         add,
+                         std::min<int64_t>(kUnitRows, outputs - row),
+                         column,
                          std::min<int64_t>(kernels.columns, conv.out - column)};
       (conv.out == 1 ? kernels.single : kernels.unit)(one);
     };
@@ -111,7 +121,8 @@ Tensor Cpu::place(const Tensor& tensor) {
   const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
   const int64_t depth = tensor.shape[0] * tensor.shape[1], out = tensor.shape[2];
   const int64_t padded = (out + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  auto* panels = static_cast<float*>(memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
+  auto* panels = static_cast<float*>(
+      memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
   const int64_t count = (out + kernels.columns - 1) / kernels.columns;
   pool_->run(static_cast<int>(count), [&](int panel, int) {
     kernels.pack(panels + panel * kernels.columns * depth, tensor, panel * kernels.columns);
@@ -129,7 +140,8 @@ void Cpu::conv_add(float* y, const float* x, const Conv& conv, float* history, i
   convolve(y, x, conv, history, rows, true);
 }
 
-void Cpu::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
+void Cpu::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                    int rows) {
   const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
   const int64_t taps = weight.rows(), C = weight.columns(), old = taps - 1;
   float* window = window_.get<float>((old + rows) * C);
@@ -159,7 +171,8 @@ constexpr int kTileRows{TTS_LANES == 16 ? 8 : 4};  // x kVectors: 24 of 32, 12 o
 constexpr int kVectors{3};
 constexpr int kBlock{256};  // input channels
 
-// ---- activation --------------------------------------------------------------------------------------------------------
+// ---- activation
+// --------------------------------------------------------------------------------------------------------
 
 F elu(F x) {
   // e^x - 1 loses digits near 0: there x + x^2/2 + x^3/6 + x^4/24, truncated below 2^-27 for |x| < 1/64
@@ -193,7 +206,8 @@ void activate(float* y, const float* x, int64_t rows, const Conv& conv, const Sn
   }
 }
 
-// ---- tiles -------------------------------------------------------------------------------------------------------------
+// ---- tiles
+// -------------------------------------------------------------------------------------------------------------
 
 void pack(float* panel, const Tensor& weight, int64_t column) {
   const int64_t depth = weight.shape[0] * weight.shape[1], out = weight.shape[2];
@@ -206,13 +220,13 @@ void pack(float* panel, const Tensor& weight, int64_t column) {
   }
 }
 
-struct Block {  // of one tap: `depth` input channels
+struct Block {       // of one tap: `depth` input channels
   const float* x;    // of the first output row
   int64_t x_stride;  // floats between output rows
   const float* w;    // [depth][NV vectors]
   float* y;
   int64_t y_stride, depth;
-  int64_t last;      // output channels in the last vector
+  int64_t last;  // output channels in the last vector
 };
 
 // y[MR][NV vectors] += x . w
@@ -238,8 +252,10 @@ void tile(const Block& b) {
     float* y = b.y + r * b.y_stride;
     for (int v = 0; v + 1 < NV; ++v) store(y + v * kLanes, sums[r][v]);
     float* end = y + (NV - 1) * kLanes;
-    if (b.last == kLanes) store(end, sums[r][NV - 1]);
-    else store_part(end, sums[r][NV - 1], b.last);
+    if (b.last == kLanes)
+      store(end, sums[r][NV - 1]);
+    else
+      store_part(end, sums[r][NV - 1], b.last);
   }
 }
 
@@ -262,7 +278,12 @@ void walk(const ConvUnit& u) {
   for (int64_t tap = 0; tap < conv.taps; ++tap) {
     for (int64_t i = 0; i < in; i += kBlock) {
       const int64_t depth = std::min<int64_t>(kBlock, in - i);
-      const Block b{u.window + tap * conv.dilation * in + i, conv.stride * in, w, u.y + u.column, conv.out, depth,
+      const Block b{u.window + tap * conv.dilation * in + i,
+                    conv.stride * in,
+                    w,
+                    u.y + u.column,
+                    conv.out,
+                    depth,
                     u.columns - (NV - 1) * kLanes};
       tile_rows<kTileRows, NV>(b, u.rows);
       w += depth * width;
@@ -277,9 +298,12 @@ void unit(const ConvUnit& u) {
     float* y = u.y + r * conv.out + u.column;
     for (int64_t o = 0; o < u.columns; ++o) y[o] = (u.add ? y[o] : 0.0f) + (bias != nullptr ? bias[o] : 0.0f);
   }
-  if (u.columns > 2 * kLanes) walk<3>(u);
-  else if (u.columns > kLanes) walk<2>(u);
-  else walk<1>(u);
+  if (u.columns > 2 * kLanes)
+    walk<3>(u);
+  else if (u.columns > kLanes)
+    walk<2>(u);
+  else
+    walk<1>(u);
 }
 
 // One output channel: a dot product along (tap, in) instead, two chains of vectors.
@@ -295,14 +319,16 @@ void single(const ConvUnit& u) {
         F& part = sums[i / kLanes % 2];
         part = fma(load(x + i), load(w + i), part);
       }
-      if (whole < in) sums[0] = fma(load_part(x + whole, in - whole), load_part(w + whole, in - whole), sums[0]);
+      if (whole < in)
+        sums[0] = fma(load_part(x + whole, in - whole), load_part(w + whole, in - whole), sums[0]);
     }
     const float start = (u.add ? u.y[r] : 0.0f) + (conv.bias ? *conv.bias.f32() : 0.0f);
     u.y[r] = start + sum(sums[0] + sums[1]);
   }
 }
 
-void depthwise(float* y, const float* window, const float* weight, const float* bias, int64_t taps, int64_t C) {
+void depthwise(float* y, const float* window, const float* weight, const float* bias, int64_t taps,
+               int64_t C) {
   for (int64_t c = 0; c < C; c += kLanes) {
     const int64_t n = std::min<int64_t>(kLanes, C - c);
     F total = bias == nullptr ? F{} : n == kLanes ? load(bias + c) : load_part(bias + c, n);
@@ -310,8 +336,10 @@ void depthwise(float* y, const float* window, const float* weight, const float* 
       const float *w = weight + k * C + c, *x = window + k * C + c;
       total = n == kLanes ? fma(load(w), load(x), total) : fma(load_part(w, n), load_part(x, n), total);
     }
-    if (n == kLanes) store(y + c, total);
-    else store_part(y + c, total, n);
+    if (n == kLanes)
+      store(y + c, total);
+    else
+      store_part(y + c, total, n);
   }
 }
 

@@ -31,7 +31,9 @@ void* Cpu::allocate(int64_t bytes) {
 
 void Cpu::zero(void* to, int64_t bytes) { std::memset(to, 0, static_cast<size_t>(bytes)); }
 
-void Cpu::copy(void* to, const void* from, int64_t bytes) { std::memmove(to, from, static_cast<size_t>(bytes)); }
+void Cpu::copy(void* to, const void* from, int64_t bytes) {
+  std::memmove(to, from, static_cast<size_t>(bytes));
+}
 
 void Cpu::upload(void* to, const void* from, int64_t bytes) {
   ++counters_.copies;

@@ -1,8 +1,9 @@
-// The device `cpu`: kernels for every instruction-set level from one source each, chosen when the device is made; a fixed
-// pool of threads. Start at matvec.cpp for the matrices, conv.cpp for the codec, pool.h for the threads.
+// The device `cpu`: kernels for every instruction-set level from one source each, chosen when the device is
+// made; a fixed pool of threads. Start at matvec.cpp for the matrices, conv.cpp for the codec, pool.h for the
+// threads.
 //
-// Results of one level are the same bits for any number of rows per call, of calls and of threads. Levels differ from each
-// other by rounding. One thread uses a device at a time.
+// Results of one level are the same bits for any number of rows per call, of calls and of threads. Levels
+// differ from each other by rounding. One thread uses a device at a time.
 #pragma once
 
 #include "kernels/cpu/levels.h"
@@ -40,7 +41,8 @@ class Cpu {
   static std::vector<std::string_view> levels();  // that this processor has
 
   void linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act);
-  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows);
+  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                  int rows);
   void qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
   void gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
   void norm(float* y, const float* x, const Norm& norm, int rows);
@@ -58,7 +60,8 @@ class Cpu {
 
   void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
-  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
+  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                 int rows);
   void clamp(float* y, const float* x, int n);
 
   void unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows);
@@ -69,7 +72,8 @@ class Cpu {
 
   void advance(int32_t* counter, int n) { *counter += n; }
 
-  Tensor place(const Tensor& tensor);  // convolution weights are packed for the level, the rest stays where it is
+  Tensor place(
+      const Tensor& tensor);  // convolution weights are packed for the level, the rest stays where it is
   void* allocate(int64_t bytes);
   void release(void* memory) { memory_.release(memory); }
   void zero(void* to, int64_t bytes);

@@ -13,9 +13,9 @@
 //   }
 //   #endif
 //
-// Headers are read before the instruction set is switched, so no inline function of a library is compiled for a level
-// and then shared with code that runs on an older processor. Kernels contain no lambdas: clang would compile those for
-// the base instruction set.
+// Headers are read before the instruction set is switched, so no inline function of a library is compiled for
+// a level and then shared with code that runs on an older processor. Kernels contain no lambdas: clang would
+// compile those for the base instruction set.
 #define TTS_LEVEL level_portable
 #define TTS_LANES 4
 #include TTS_THIS_FILE
@@ -36,7 +36,8 @@
 #undef TTS_LANES
 #if defined(__clang__)
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options
@@ -48,8 +49,8 @@
 #undef TTS_LEVEL
 #if defined(__clang__)
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), \
-                             apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options

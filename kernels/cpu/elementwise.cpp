@@ -71,7 +71,8 @@ void Cpu::embed_code(float* y, const SampleState& state, int group, const Tensor
   embed(y, state.codes + state.cursor->frame * state.groups + group, table, 1);
 }
 
-void Cpu::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
+void Cpu::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text,
+                   int text_rows) {
   const int64_t H = tables[0].columns();
   const int frame = state.cursor->frame;
   sum_codes(y, state.codes + frame * state.groups, tables, state.groups, 1);
@@ -90,7 +91,9 @@ namespace {
 
 #include "kernels/cpu/simd.h"
 
-F load_some(const float* p, int64_t i, int64_t n) { return n - i >= kLanes ? load(p + i) : load_part(p + i, n - i); }
+F load_some(const float* p, int64_t i, int64_t n) {
+  return n - i >= kLanes ? load(p + i) : load_part(p + i, n - i);
+}
 
 void norm_row(float* y, const float* x, const float* weight, const float* bias, float eps, int64_t H) {
   const float count = static_cast<float>(H);
@@ -113,8 +116,10 @@ void norm_row(float* y, const float* x, const float* weight, const float* bias, 
   for (int64_t i = 0; i < H; i += kLanes) {
     F value = (load_some(x, i, H) - mean) * scale * load_some(weight, i, H);
     if (bias != nullptr) value += load_some(bias, i, H);
-    if (H - i >= kLanes) store(y + i, value);
-    else store_part(y + i, value, H - i);
+    if (H - i >= kLanes)
+      store(y + i, value);
+    else
+      store_part(y + i, value, H - i);
   }
 }
 

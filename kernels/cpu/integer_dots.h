@@ -1,19 +1,46 @@
-// Integer dot products of matvec.cpp: weights of 8 and 4 bits, activations rounded to int8 with one scale per row.
-// Included inside the namespace of a level, after simd.h.
+// Integer dot products of matvec.cpp: weights of 8 and 4 bits, activations rounded to int8 with one scale per
+// row. Included inside the namespace of a level, after simd.h.
 //
 // The masked forms of instructions stand where the plain ones make GCC 12 warn inside its own header.
 //
 //   int8   bytes:  w0 w1 w2 w3 | w4 ...            one int32 lane sums four neighbours
-//   int4   bytes:  block 0, 16 bytes | block 1 ...  low nibbles: weights 0..15 of the block, high: 16..31, plus 8
+//   int4   bytes:  block 0, 16 bytes | block 1 ...  low nibbles: weights 0..15 of the block, high: 16..31,
+//   plus 8
 //          steps:  per 128 weights the first halves of four blocks (64), then the second halves (64)
 
 constexpr int64_t kStep{4 * TTS_LANES};  // bytes of weights per vector
 
-inline int32_t sum(I v) {
-  int32_t total = 0;
-  for (int i = 0; i < kLanes; ++i) total += v[i];
-  return total;
+#if TTS_LANES >= 8
+inline __m128i quarter(I v) {  // lanes folded onto four
+#if TTS_LANES == 16
+  const __m256i half =
+      _mm256_add_epi32(_mm512_maskz_extracti32x8_epi32(255, reinterpret_cast<__m512i>(v), 0),
+                       _mm512_maskz_extracti32x8_epi32(255, reinterpret_cast<__m512i>(v), 1));
+#else
+  const __m256i half = reinterpret_cast<__m256i>(v);
+#endif
+  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
+inline int32_t sum(I v) {  // exact in any order
+  const __m128i four = quarter(v), two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+// out[m] = (sum of part m - offset) * factor * scale[m], four weight rows at a time.
+inline void store_sums(float* out, I a, I b, I c, I d, int32_t offset, float factor, const float* scale) {
+  const __m128i qa = quarter(a), qb = quarter(b), qc = quarter(c), qd = quarter(d);
+  const __m128i ab = _mm_add_epi32(_mm_unpacklo_epi32(qa, qb), _mm_unpackhi_epi32(qa, qb));
+  const __m128i cd = _mm_add_epi32(_mm_unpacklo_epi32(qc, qd), _mm_unpackhi_epi32(qc, qd));
+  const __m128i totals = _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+  const __m128 values = _mm_cvtepi32_ps(_mm_sub_epi32(totals, _mm_set1_epi32(offset)));
+  _mm_storeu_ps(out, _mm_mul_ps(_mm_mul_ps(values, _mm_set1_ps(factor)), _mm_loadu_ps(scale)));
+}
+#else
+inline int32_t sum(I v) { return v[0] + v[1] + v[2] + v[3]; }
+inline void store_sums(float* out, I a, I b, I c, I d, int32_t offset, float factor, const float* scale) {
+  const int32_t totals[4] = {sum(a) - offset, sum(b) - offset, sum(c) - offset, sum(d) - offset};
+  for (int m = 0; m < 4; ++m) out[m] = static_cast<float>(totals[m]) * factor * scale[m];
+}
+#endif
 inline I load_offsets(const int32_t* p) {
   I v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -38,8 +65,10 @@ inline Bytes load_bytes(const void* p) {
 #endif
 
 struct Int8 {
+  static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
 #if defined(TTS_VNNI)
-  // The instruction multiplies unsigned by signed: weights plus 128, and 128 times the sum of the steps comes off later.
+  // The instruction multiplies unsigned by signed: weights plus 128, and 128 times the sum of the steps comes
+  // off later.
   static constexpr bool kShifted{true};
   static Bytes weights(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
   static I multiply(I sums, Bytes w, Bytes x) {
@@ -83,8 +112,15 @@ struct Int8 {
     const int64_t K = x.K, whole = K / kStep * kStep;
     const int8_t* w = static_cast<const int8_t*>(matrix.data) + first * K;
     const int8_t* rows[MR];
-    I sums[MR][RR]{};
-    for (int64_t k = 0; k < whole; k += kStep) {
+    I sums[MR][RR]{}, others[MR][RR]{};  // the order of exact sums is free: a lone row gets a second chain
+    int64_t k = 0;
+    for (; MR == 1 && k + 2 * kStep <= whole; k += 2 * kStep) {
+      rows[0] = w + k;
+      step<MR, RR>(sums, rows, x.steps + k, x.padded);
+      rows[0] = w + k + kStep;
+      step<MR, RR>(others, rows, x.steps + k + kStep, x.padded);
+    }
+    for (; k < whole; k += kStep) {
       for (int m = 0; m < MR; ++m) rows[m] = w + m * K + k;
       step<MR, RR>(sums, rows, x.steps + k, x.padded);
     }
@@ -97,15 +133,23 @@ struct Int8 {
       step<MR, RR>(sums, rows, x.steps + whole, x.padded);
     }
     for (int r = 0; r < RR; ++r) {
-      for (int m = 0; m < MR; ++m) {
-        const int32_t total = sum(sums[m][r]) - (kShifted ? x.offset[r] : 0);
-        out[r * stride + m] = static_cast<float>(total) * x.scale[r] * matrix.scales[first + m];
+      const int32_t offset = kShifted ? x.offset[r] : 0;
+      if constexpr (MR == 4) {
+        store_sums(out + r * stride, sums[0][r], sums[1][r], sums[2][r], sums[3][r], offset, x.scale[r],
+                   matrix.scales + first);
+      } else {
+        for (int m = 0; m < MR; ++m) {
+          out[r * stride + m] = static_cast<float>(sum(sums[m][r] + others[m][r]) - offset) * x.scale[r] *
+                                matrix.scales[first + m];
+        }
       }
     }
   }
 };
 
 struct Int4 {
+  static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
+
   // Four neighbouring nibbles (0..15) times their steps, low and high halves, onto the lanes of `start`.
   static I multiply(I start, Bytes w, Bytes low, Bytes high) {
 #if TTS_LANES == 16
@@ -115,13 +159,15 @@ struct Int4 {
     const __m512i sums = _mm512_dpbusd_epi32(reinterpret_cast<__m512i>(start), first, low);
     return reinterpret_cast<I>(_mm512_dpbusd_epi32(sums, second, high));
 #else  // 2 * 2 * 15 * 127 fits 16 bits
-    const __m512i pairs = _mm512_add_epi16(_mm512_maddubs_epi16(first, low), _mm512_maddubs_epi16(second, high));
+    const __m512i pairs =
+        _mm512_add_epi16(_mm512_maddubs_epi16(first, low), _mm512_maddubs_epi16(second, high));
     return start + reinterpret_cast<I>(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 #elif TTS_LANES == 8
     const __m256i mask = _mm256_set1_epi8(15);
     const __m256i first = _mm256_and_si256(w, mask), second = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
-    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(first, low), _mm256_maddubs_epi16(second, high));
+    const __m256i pairs =
+        _mm256_add_epi16(_mm256_maddubs_epi16(first, low), _mm256_maddubs_epi16(second, high));
     return start + reinterpret_cast<I>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #else
     for (int i = 0; i < 16; ++i) {
@@ -145,8 +191,8 @@ struct Int4 {
 
   // `at`: byte of the row where the step begins
   template <int MR, int RR>
-  static void step(F (&sums)[MR][RR], const uint8_t* const (&w)[MR], const float* const (&scale)[MR], const Rows& x,
-                   int64_t at) {
+  static void step(F (&sums)[MR][RR], const uint8_t* const (&w)[MR], const float* const (&scale)[MR],
+                   const Rows& x, int64_t at) {
     const int8_t* steps = x.steps + at / 64 * 128 + at % 64;
     for (int r = 0; r < RR; ++r) {
       const Bytes low = load_bytes(steps + r * x.padded), high = load_bytes(steps + r * x.padded + 64);
@@ -214,7 +260,8 @@ inline void quantize(const QuantizedRow& row, const float* x, int64_t K, bool ni
     const I steps = __builtin_convertvector(round_nearest(value * steps_per_unit), I);
     total += steps;
     const Narrow narrow = __builtin_convertvector(steps, Narrow);
-    __builtin_memcpy(row.steps + step_place(k, nibbles), &narrow, static_cast<size_t>(K - k < kLanes ? K - k : kLanes));
+    __builtin_memcpy(row.steps + step_place(k, nibbles), &narrow,
+                     static_cast<size_t>(K - k < kLanes ? K - k : kLanes));
   }
   if (!nibbles) {
     *row.offset = 128 * sum(total);

@@ -1,5 +1,5 @@
-// Instruction-set levels of the CPU kernels. Each source of kernels is compiled once per level (each_level.h); which one
-// runs is decided when the device is made.
+// Instruction-set levels of the CPU kernels. Each source of kernels is compiled once per level
+// (each_level.h); which one runs is decided when the device is made.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ Level choose_level(std::string_view name);  // "": the best; Exit::device naming
 
 // TTS_BY_LEVEL(kConv, level): the constant kConv of the namespace of that level.
 #if defined(__x86_64__)
-#define TTS_BY_LEVEL(name, level)                        \
-  ((level) == Level::vnni     ? level_vnni::name         \
-   : (level) == Level::avx512 ? level_avx512::name       \
-   : (level) == Level::avx2   ? level_avx2::name         \
+#define TTS_BY_LEVEL(name, level)                  \
+  ((level) == Level::vnni     ? level_vnni::name   \
+   : (level) == Level::avx512 ? level_avx512::name \
+   : (level) == Level::avx2   ? level_avx2::name   \
                               : level_portable::name)
 #else
 #define TTS_BY_LEVEL(name, level) (level_portable::name)

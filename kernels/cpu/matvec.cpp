@@ -5,9 +5,10 @@
 //   │ ████ tile                                      registers: every weight is read once per tile
 //   │ ████
 //   ▼ M
-// Every (weight row, activation row) pair has the same two vector accumulators that walk K in order, so a row's result
-// does not depend on the rows beside it. Int8 and int4: the activations of a row are rounded to int8 with one scale (max / 127) and
-// the products are summed exactly in int32; all levels agree on that part.
+// Every (weight row, activation row) pair has the same two vector accumulators that walk K in order, so a
+// row's result does not depend on the rows beside it. Int8 and int4: the activations of a row are rounded to
+// int8 with one scale (max / 127) and the products are summed exactly in int32; all levels agree on that
+// part.
 #include "kernels/cpu/cpu.h"
 
 #include <algorithm>
@@ -19,17 +20,19 @@ namespace tts {
 
 namespace {
 
-constexpr int kChunk{64};     // outputs per chunk
-constexpr int kRowBlock{48};  // rows whose dot products of a chunk are kept on the stack
+constexpr int kChunk{64};        // outputs per chunk
+constexpr int kRowBlock{48};     // rows whose dot products of a chunk are kept on the stack
 constexpr int kQuantBlock{128};  // int8 activations are padded with zeros to a multiple
 
 struct Rows {  // activations in the form a weight format reads
   const float* values = nullptr;
-  int64_t K = 0;        // floats per row
-  // int8 and int4: [rows][padded]; int4 orders each 128 as the nibbles come: the first 16 of four blocks, the last 16
+  int64_t K = 0;  // floats per row
+  // int8 and int4: [rows][padded]; int4 orders each 128 as the nibbles come: the first 16 of four blocks, the
+  // last 16
   const int8_t* steps = nullptr;
-  const float* scale = nullptr;     // [rows]
-  const int32_t* offset = nullptr;  // int8: [rows], 128 sum of the steps. int4: [rows][padded / 8], -8 sum of 8 steps
+  const float* scale = nullptr;  // [rows]
+  const int32_t* offset =
+      nullptr;  // int8: [rows], 128 sum of the steps. int4: [rows][padded / 8], -8 sum of 8 steps
   int64_t padded = 0, offsets = 0;  // of a row
 };
 
@@ -42,7 +45,8 @@ struct QuantizedRow {
 
 struct MatvecKernels {
   // out[rows][stride] at columns 0..count = x . w[first, first + count)
-  void (*dots)(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count);
+  void (*dots)(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
+               int64_t count);
   void (*quantize)(const QuantizedRow& row, const float* x, int64_t K, bool nibbles);
   void (*finish)(float* y, const float* dots, const float* bias, int64_t n, Act act);
   void (*finish_add)(float* y, const float* dots, const float* bias, const float* scale, int64_t n);
@@ -68,7 +72,8 @@ struct Product {
   int rows;
 };
 
-Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, const float* x, const Tensor& w, int rows) {
+Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, const float* x,
+                const Tensor& w, int rows) {
   Product p{kernels, {x, w.columns()}, rows};
   if (!is_quantized(w.dtype)) return p;
   const bool nibbles = w.dtype == DType::int4_blocks;
@@ -80,8 +85,8 @@ Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, 
   auto* scale = reinterpret_cast<float*>(memory + rows * p.x.padded);
   auto* offset = reinterpret_cast<int32_t*>(scale + rows);
   const auto quantize = [&](int row, int) {
-    kernels.quantize({steps + row * p.x.padded, scale + row, offset + row * offsets, p.x.padded}, x + row * p.x.K, p.x.K,
-                     nibbles);
+    kernels.quantize({steps + row * p.x.padded, scale + row, offset + row * offsets, p.x.padded},
+                     x + row * p.x.K, p.x.K, nibbles);
   };
   if (rows < 4) {  // sharing costs more than it saves
     for (int row = 0; row < rows; ++row) quantize(row, 0);
@@ -138,7 +143,8 @@ void Cpu::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, 
   });
 }
 
-void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
+void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                     int rows) {
   const int64_t M = w.rows();
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
   const Product p = prepare(kernels, *pool_, rows_, x, w, rows);
@@ -146,7 +152,8 @@ void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bi
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, w, first, count, row, some);
     for (int r = 0; r < some; ++r) {
-      kernels.finish_add(y + (row + r) * M + first, sums + r * kChunk, at(bias, first), at(scale, first), count);
+      kernels.finish_add(y + (row + r) * M + first, sums + r * kChunk, at(bias, first), at(scale, first),
+                         count);
     }
   });
 }
@@ -170,7 +177,8 @@ void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int 
   for_blocks(*pool_, chunks * kChunk, H, rows, [&](int64_t begin, int64_t, int row, int some) {
     const int64_t chunk = begin / kChunk;
     const Part& part = parts[chunk >= parts[2].chunk ? 2 : chunk >= parts[1].chunk ? 1 : 0];
-    const int64_t first = (chunk - part.chunk) * kChunk, count = std::min<int64_t>(kChunk, part.w->rows() - first);
+    const int64_t first = (chunk - part.chunk) * kChunk,
+                  count = std::min<int64_t>(kChunk, part.w->rows() - first);
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, *part.w, first, count, row, some);
     for (int r = 0; r < some; ++r) {
@@ -202,49 +210,88 @@ void Cpu::gated(float* y, const float* x, const Norm& n, const Tensor& gate, con
 namespace tts::TTS_LEVEL {
 namespace {
 
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/integer_dots.h"
+#include "kernels/cpu/simd.h"
 
-// Few activation rows: one weight row at a time, which reads memory as one stream (98 % of the rate of a plain read; four
-// or eight interleaved rows reached 52 to 63 %). Many: a tile in registers, 24 of 32 or 12 of 16 for the sums.
+// Few activation rows: one weight row at a time, which reads memory as one stream (98 % of the rate of a
+// plain read; four or eight interleaved rows reached 52 to 63 %). Many: tiles of kTile weight rows.
 constexpr int kFewRows{6};
 constexpr int64_t kNearFloats{8192};  // activations that stay in the nearest cache beside the weights
 constexpr int kTile{4};
-constexpr int kTileRows{TTS_LANES == 16 ? 3 : 1};
 
+// Sums of f32 products. Every pair of rows has two chains, one of the even and one of the odd vectors of K: a
+// single chain would be slower than the memory.
 template <class W>
 struct Dense {
-  static constexpr int kChains{2};  // one chain cannot hide the latency of a fused multiply-add behind the memory
+  static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
+  static constexpr int64_t kPair{2 * kLanes};
 
+  // What is left of K after whole pairs of vectors; it belongs to the first chain.
   template <int MR, int RR>
-  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
-    constexpr int64_t kPair{kChains * kLanes};
-    const int64_t K = x.K, whole = K / kPair * kPair;
-    const W* w = static_cast<const W*>(matrix.data) + first * K;
-    F sums[MR][RR][kChains]{};
-    for (int64_t k = 0; k < whole; k += kPair) {
-      F weight[MR][kChains];
-      for (int m = 0; m < MR; ++m) {
-        for (int c = 0; c < kChains; ++c) weight[m][c] = load(w + m * K + k + c * kLanes);
-      }
-      for (int r = 0; r < RR; ++r) {
-        for (int c = 0; c < kChains; ++c) {
-          const F value = load(x.values + r * K + k + c * kLanes);
-          for (int m = 0; m < MR; ++m) sums[m][r][c] = fma(weight[m][c], value, sums[m][r][c]);
-        }
-      }
-    }
-    for (int64_t k = whole; k < K; k += kLanes) {
-      const int64_t n = std::min<int64_t>(kLanes, K - k);
+  static void add_rest(F (&sums)[MR][RR], const Rows& x, const W* w) {
+    for (int64_t k = x.K / kPair * kPair; k < x.K; k += kLanes) {
+      const int64_t n = std::min<int64_t>(kLanes, x.K - k);
       for (int m = 0; m < MR; ++m) {
         for (int r = 0; r < RR; ++r) {
-          sums[m][r][0] = fma(load_part(w + m * K + k, n), load_part(x.values + r * K + k, n), sums[m][r][0]);
+          sums[m][r] = fma(load_part(w + m * x.K + k, n), load_part(x.values + r * x.K + k, n), sums[m][r]);
         }
       }
     }
-    for (int r = 0; r < RR; ++r) {
-      for (int m = 0; m < MR; ++m) out[r * stride + m] = sum(sums[m][r][0] + sums[m][r][1]);
+  }
+
+  template <int RR>
+  static void row(float* out, int64_t stride, const Rows& x, const W* w) {
+    const int64_t K = x.K, whole = K / kPair * kPair;
+    F even[1][RR]{}, odd[RR]{};
+    for (int64_t k = 0; k < whole; k += kPair) {
+      const F first = load(w + k), second = load(w + k + kLanes);
+      for (int r = 0; r < RR; ++r) {
+        even[0][r] = fma(first, load(x.values + r * K + k), even[0][r]);
+        odd[r] = fma(second, load(x.values + r * K + k + kLanes), odd[r]);
+      }
     }
+    if (whole < K) add_rest<1, RR>(even, x, w);
+    for (int r = 0; r < RR; ++r) out[r * stride] = sum(even[0][r] + odd[r]);
+  }
+
+  // The two chains one after the other: 16 sums, 4 weights and an activation leave room in 32 registers, and
+  // the half of the lines a pass touches stays in the nearest cache (91 % of peak; both chains at once spill
+  // and reach 62 %).
+  template <int RR>
+  static void block(float* out, int64_t stride, const Rows& x, const W* w) {
+    const int64_t K = x.K, whole = K / kPair * kPair;
+    F even[kTile][RR]{}, odd[kTile][RR]{};
+    accumulate<RR>(even, x, w, 0, whole);
+    if (whole < K) add_rest<kTile, RR>(even, x, w);
+    accumulate<RR>(odd, x, w, kLanes, whole);
+    for (int r = 0; r < RR; ++r) {
+      store_sums(out + r * stride, even[0][r] + odd[0][r], even[1][r] + odd[1][r], even[2][r] + odd[2][r],
+                 even[3][r] + odd[3][r]);
+    }
+  }
+
+  template <int RR>
+  static void accumulate(F (&total)[kTile][RR], const Rows& x, const W* w, int64_t begin, int64_t end) {
+    F sums[kTile][RR]{};
+    for (int64_t k = begin; k < end; k += kPair) {
+      F weight[kTile];
+      for (int m = 0; m < kTile; ++m) weight[m] = load(w + m * x.K + k);
+      for (int r = 0; r < RR; ++r) {
+        const F value = load(x.values + r * x.K + k);
+        for (int m = 0; m < kTile; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
+      }
+    }
+    __builtin_memcpy(total, sums, sizeof sums);
+  }
+
+  // out[r][m]: MR weight rows from `first` on x RR activation rows
+  template <int MR, int RR>
+  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
+    const W* w = static_cast<const W*>(matrix.data) + first * x.K;
+    if constexpr (MR == 1)
+      row<RR>(out, stride, x, w);
+    else
+      block<RR>(out, stride, x, w);
   }
 };
 
@@ -271,34 +318,49 @@ void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_
 }
 
 template <class Format>
-void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count) {
+void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
+                 int64_t count) {
   int64_t m = 0;
   if (rows > kFewRows || (rows > 1 && rows * x.K > kNearFloats)) {
-    for (; m + kTile <= count; m += kTile) sweep<Format, kTile, kTileRows>(out + m, stride, x, rows, w, first + m);
+    for (; m + kTile <= count; m += kTile)
+      sweep<Format, kTile, Format::kTileRows>(out + m, stride, x, rows, w, first + m);
   }
   for (; m < count; ++m) sweep<Format, 1, kFewRows>(out + m, stride, x, rows, w, first + m);
 }
 
-void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first, int64_t count) {
+void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
+          int64_t count) {
   switch (w.dtype) {
-    case DType::f32: return sweep_tiles<Dense<float>>(out, stride, x, rows, w, first, count);
-    case DType::bf16: return sweep_tiles<Dense<bf16>>(out, stride, x, rows, w, first, count);
-    case DType::int8_rows: return sweep_tiles<Int8>(out, stride, x, rows, w, first, count);
-    case DType::int4_blocks: return sweep_tiles<Int4>(out, stride, x, rows, w, first, count);
-    default: throw Error(Exit::internal, "product: expected F32, BF16, int8 or int4 weights, got {}", str(w));
+    case DType::f32:
+      return sweep_tiles<Dense<float> >(out, stride, x, rows, w, first, count);
+    case DType::bf16:
+      return sweep_tiles<Dense<bf16> >(out, stride, x, rows, w, first, count);
+    case DType::int8_rows:
+      return sweep_tiles<Int8>(out, stride, x, rows, w, first, count);
+    case DType::int4_blocks:
+      return sweep_tiles<Int4>(out, stride, x, rows, w, first, count);
+    default:
+      throw Error(Exit::internal, "product: expected F32, BF16, int8 or int4 weights, got {}", str(w));
   }
 }
 
-// ---- what happens to a dot product ------------------------------------------------------------------------------------
+// ---- what happens to a dot product
+// ------------------------------------------------------------------------------------
 
 F activate(F x, Act act) {
   switch (act) {
-    case Act::none: return x;
-    case Act::relu: return select(x < 0.0f, F{}, x);
-    case Act::silu: return silu(x);
-    case Act::gelu: return 0.5f * x * (1.0f + erf_of(x * 0.707106781f));
-    case Act::sigmoid: return sigmoid(x);
-    case Act::relu_tanh: return activate(select(x < 0.0f, F{}, x), Act::tanh);
+    case Act::none:
+      return x;
+    case Act::relu:
+      return select(x < 0.0f, F{}, x);
+    case Act::silu:
+      return silu(x);
+    case Act::gelu:
+      return 0.5f * x * (1.0f + erf_of(x * 0.707106781f));
+    case Act::sigmoid:
+      return sigmoid(x);
+    case Act::relu_tanh:
+      return activate(select(x < 0.0f, F{}, x), Act::tanh);
     case Act::tanh:
       for (int i = 0; i < kLanes; ++i) x[i] = std::tanh(x[i]);
       return x;
@@ -311,8 +373,10 @@ F load_some(const float* p, int64_t i, int64_t n) {  // p may be absent: zeros
   return n - i >= kLanes ? load(p + i) : load_part(p + i, n - i);
 }
 void store_some(float* p, F v, int64_t i, int64_t n) {
-  if (n - i >= kLanes) store(p + i, v);
-  else store_part(p + i, v, n - i);
+  if (n - i >= kLanes)
+    store(p + i, v);
+  else
+    store_part(p + i, v, n - i);
 }
 
 void finish(float* y, const float* sums, const float* bias, int64_t n, Act act) {
@@ -330,7 +394,8 @@ void finish_add(float* y, const float* sums, const float* bias, const float* sca
 }
 
 void finish_gate(float* y, const float* gate, const float* up, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store_some(y, silu(load_some(gate, i, n)) * load_some(up, i, n), i, n);
+  for (int64_t i = 0; i < n; i += kLanes)
+    store_some(y, silu(load_some(gate, i, n)) * load_some(up, i, n), i, n);
 }
 
 }  // namespace

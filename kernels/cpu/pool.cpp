@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 
+#include <sched.h>
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <sched.h>
 #include <set>
 
 namespace tts {
@@ -52,23 +52,27 @@ void Pool::share(int chunks, Call call, const void* body) {
   const auto loop = static_cast<uint32_t>(loop_.load(std::memory_order_relaxed) + 1) & 0xffffffu;
   call_ = call, body_ = body;
   done_.store(0, std::memory_order_relaxed);
-  ticket_.store(uint64_t{loop} << (2 * kChunkBits) | static_cast<uint64_t>(chunks) << kChunkBits, std::memory_order_release);
+  ticket_.store(uint64_t{loop} << (2 * kChunkBits) | static_cast<uint64_t>(chunks) << kChunkBits,
+                std::memory_order_release);
   loop_.fetch_add(1, std::memory_order_release);
   loop_.notify_all();
   work(loop, 0);
-  for (int done = done_.load(std::memory_order_acquire); done < chunks; done = done_.load(std::memory_order_acquire)) {
+  for (int done = done_.load(std::memory_order_acquire); done < chunks;
+       done = done_.load(std::memory_order_acquire)) {
     wait_for_change(done_, done);
   }
 }
 
-// Claims chunks while the loop is still the one the thread was called for. What call_ and body_ hold is read only after a
-// successful claim: the caller cannot leave before that chunk is done.
+// Claims chunks while the loop is still the one the thread was called for. What call_ and body_ hold is read
+// only after a successful claim: the caller cannot leave before that chunk is done.
 void Pool::work(uint32_t loop, int thread) {
   uint64_t ticket = ticket_.load(std::memory_order_acquire);
   for (;;) {
     const uint64_t chunks = ticket >> kChunkBits & kChunkMask, next = ticket & kChunkMask;
     if (ticket >> (2 * kChunkBits) != loop || next >= chunks) return;
-    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                       std::memory_order_acquire))
+      continue;
     call_(body_, static_cast<int>(next), thread);
     done_.fetch_add(1, std::memory_order_acq_rel);
     done_.notify_one();
@@ -86,7 +90,8 @@ void Pool::live(int thread) {
   }
 }
 
-// ---- how many --------------------------------------------------------------------------------------------------------
+// ---- how many
+// --------------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,7 +1,7 @@
-// A fixed set of threads that share loops. The chunks of a loop are fixed by the caller, so results do not depend on how
-// many threads there are or who takes which chunk. Chunks are claimed one by one: a thread whose core is busy elsewhere
-// claims nothing and holds nobody up. Whoever waits spins for kSpin and then sleeps, so two programs on one core share it
-// instead of burning it.
+// A fixed set of threads that share loops. The chunks of a loop are fixed by the caller, so results do not
+// depend on how many threads there are or who takes which chunk. Chunks are claimed one by one: a thread
+// whose core is busy elsewhere claims nothing and holds nobody up. Whoever waits spins for kSpin and then
+// sleeps, so two programs on one core share it instead of burning it.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,9 @@ class Pool {
       for (int chunk = 0; chunk < chunks; ++chunk) f(chunk, 0);
       return;
     }
-    share(chunks, [](const void* body, int chunk, int thread) { (*static_cast<const F*>(body))(chunk, thread); }, &f);
+    share(
+        chunks,
+        [](const void* body, int chunk, int thread) { (*static_cast<const F*>(body))(chunk, thread); }, &f);
   }
 
  private:

@@ -38,13 +38,15 @@ void keep_top_k(float* scores, int top_k, int V, float* work) {
   for (int id = 0; id < V; ++id) scores[id] = scores[id] < threshold ? kDropped : scores[id];
 }
 
-// Ascending by score, then by id; what has at most 1 - top_p of the mass up to itself goes, the largest stays.
+// Ascending by score, then by id; what has at most 1 - top_p of the mass up to itself goes, the largest
+// stays.
 void keep_top_p(float* scores, float top_p, int V, int32_t* order) {
   int kept = 0;
   for (int id = 0; id < V; ++id) {
     if (scores[id] != kDropped) order[kept++] = id;
   }
-  std::sort(order, order + kept, [&](int a, int b) { return scores[a] < scores[b] || (scores[a] == scores[b] && a < b); });
+  std::sort(order, order + kept,
+            [&](int a, int b) { return scores[a] < scores[b] || (scores[a] == scores[b] && a < b); });
   const double largest = double{scores[order[kept - 1]]};
   double total = 0, mass = 0;
   for (int id = 0; id < V; ++id) total += scores[id] == kDropped ? 0 : std::exp(double{scores[id]} - largest);
@@ -60,7 +62,8 @@ int choose(const float* scores, const SampleRule& rule, int frame, int V) {
   float highest = 0;
   for (int id = 0; id < V; ++id) {
     if (scores[id] == kDropped) continue;
-    const float value = rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, rule.group, id);
+    const float value =
+        rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, rule.group, id);
     if (best < 0 || value > highest) best = id, highest = value;
   }
   return best;

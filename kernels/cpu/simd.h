@@ -1,5 +1,5 @@
-// Vectors of TTS_LANES floats in the compiler's own vector types: one text for every level. Included inside the namespace
-// of a level (each_level.h), hence without a guard and without headers of its own.
+// Vectors of TTS_LANES floats in the compiler's own vector types: one text for every level. Included inside
+// the namespace of a level (each_level.h), hence without a guard and without headers of its own.
 //
 // Elementary functions, error in units of 2^-24 of the result unless stated:
 //   exp_of   2, arguments clamped to the range of floats      sine_squared   absolute 2^-23 for |t| <= 25000
@@ -22,7 +22,9 @@ inline F load_part(const float* p, int64_t n) {  // n < kLanes; the rest is zero
   __builtin_memcpy(&v, p, static_cast<size_t>(n) * sizeof(float));
   return v;
 }
-inline void store_part(float* p, F v, int64_t n) { __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(float)); }
+inline void store_part(float* p, F v, int64_t n) {
+  __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(float));
+}
 
 inline F load(const bf16* p) {
   using Halves = uint16_t __attribute__((vector_size(2 * TTS_LANES)));
@@ -51,24 +53,39 @@ inline F select(I mask, F a, F b) { return mask ? a : b; }
 inline F absolute(F x) { return reinterpret_cast<F>(reinterpret_cast<U>(x) & 0x7fffffffu); }
 inline F round_nearest(F x) { return (x + 12582912.0f) - 12582912.0f; }  // 1.5 * 2^23; |x| < 2^22
 
-// One fixed tree, whatever the width: halves onto halves.
-inline float sum(F v) {
-  float lanes[kLanes];
-  store(lanes, v);
+// Horizontal sums: one fixed tree, whatever the width: halves onto halves, down to (l0 + l2) + (l1 + l3).
+#if defined(__x86_64__)
+inline __m128 quarter(F v) {  // lanes folded onto four
 #if TTS_LANES == 16
-  const __m256 half = _mm256_add_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+  const __m256 half =
+      _mm256_add_ps(_mm512_maskz_extractf32x8_ps(255, v, 0), _mm512_maskz_extractf32x8_ps(255, v, 1));
 #elif TTS_LANES == 8
   const __m256 half = v;
 #endif
 #if TTS_LANES >= 8
-  const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-  const __m128 eighth = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
-  return _mm_cvtss_f32(_mm_add_ss(eighth, _mm_movehdup_ps(eighth)));
+  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 #else
-  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+  return v;
 #endif
 }
-inline float largest(F v) {  // a NaN may be lost: only for the shift of a softmax, whose exponentials see it again
+inline float sum(F v) {
+  const __m128 four = quarter(v), two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+inline void store_sums(float* out, F a, F b, F c, F d) {  // the same tree, four at a time
+  const __m128 qa = quarter(a), qb = quarter(b), qc = quarter(c), qd = quarter(d);
+  const __m128 ab = _mm_add_ps(_mm_unpacklo_ps(qa, qb), _mm_unpackhi_ps(qa, qb));
+  const __m128 cd = _mm_add_ps(_mm_unpacklo_ps(qc, qd), _mm_unpackhi_ps(qc, qd));
+  _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)));
+}
+#else
+inline float sum(F v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+inline void store_sums(float* out, F a, F b, F c, F d) {
+  out[0] = sum(a), out[1] = sum(b), out[2] = sum(c), out[3] = sum(d);
+}
+#endif
+inline float largest(
+    F v) {  // a NaN may be lost: only for the shift of a softmax, whose exponentials see it again
   float most = v[0];
   for (int i = 1; i < kLanes; ++i) most = v[i] > most ? v[i] : most;
   return most;
@@ -106,7 +123,8 @@ inline F silu(F x) { return x / (1.0f + exp_of(-x)); }
 inline F erf_of(F x) {
   const F z = x * x;
   F low = broadcast(7.85385928e-05f);
-  for (const float c : {-0.000801019312f, 0.00518832775f, -0.026853811f, 0.112835854f, -0.37612626f, 1.12837911f}) {
+  for (const float c :
+       {-0.000801019312f, 0.00518832775f, -0.026853811f, 0.112835854f, -0.37612626f, 1.12837911f}) {
     low = fma(low, z, broadcast(c));
   }
   const F a = select(absolute(x) > 4.0f, broadcast(4.0f), absolute(x));  // erfc(4) = 1.5e-8
@@ -120,8 +138,9 @@ inline F erf_of(F x) {
   return select(absolute(x) > 1.0f, high, low * x);
 }
 
-// sin(t)^2 has period pi: r = t - n pi with pi in three parts, the first two short enough for exact products up to
-// n = 8192 even without a fused multiply-add; sin(r) = r + r^3 p(r^2), |r| <= pi/2, minimax p of degree 3 (6e-9).
+// sin(t)^2 has period pi: r = t - n pi with pi in three parts, the first two short enough for exact products
+// up to n = 8192 even without a fused multiply-add; sin(r) = r + r^3 p(r^2), |r| <= pi/2, minimax p of degree
+// 3 (6e-9).
 inline F sine_squared(F t) {
   constexpr float kReach{25000.0f};
   if (any_beyond(t, kReach)) {  // angles that f32 barely resolves; the library's sine reduces them exactly

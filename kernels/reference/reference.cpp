@@ -12,13 +12,20 @@ using Row = std::vector<double>;
 
 double activate(double x, Act act) {
   switch (act) {
-    case Act::none: return x;
-    case Act::relu: return x < 0 ? 0 : x;  // NaN stays NaN
-    case Act::silu: return x / (1 + std::exp(-x));
-    case Act::gelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Act::tanh: return std::tanh(x);
-    case Act::sigmoid: return 1 / (1 + std::exp(-x));
-    case Act::relu_tanh: return std::tanh(x < 0 ? 0 : x);
+    case Act::none:
+      return x;
+    case Act::relu:
+      return x < 0 ? 0 : x;  // NaN stays NaN
+    case Act::silu:
+      return x / (1 + std::exp(-x));
+    case Act::gelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Act::tanh:
+      return std::tanh(x);
+    case Act::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Act::relu_tanh:
+      return std::tanh(x < 0 ? 0 : x);
   }
   return x;
 }
@@ -48,14 +55,16 @@ Row normalize(const Row& x, const Norm& norm) {
   const double scale = 1 / std::sqrt(square / static_cast<double>(x.size()) + double{norm.eps});
   Row y(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
-    y[i] = double{norm.weight.f32()[i]} * ((x[i] - mean) * scale) + (norm.bias ? double{norm.bias.f32()[i]} : 0);
+    y[i] =
+        double{norm.weight.f32()[i]} * ((x[i] - mean) * scale) + (norm.bias ? double{norm.bias.f32()[i]} : 0);
   }
   return y;
 }
 
 }  // namespace
 
-// ---- matrices ------------------------------------------------------------------------------------------------------
+// ---- matrices
+// ------------------------------------------------------------------------------------------------------
 
 void Reference::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
   const int64_t M = w.rows(), K = w.columns();
@@ -92,7 +101,8 @@ void Reference::qkv(float* y, const float* x, const Norm& norm, const QkvWeights
 }
 
 // spec/talker.md section 4
-void Reference::gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
+void Reference::gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up,
+                      int rows) {
   const int64_t H = gate.columns();
   for (int r = 0; r < rows; ++r) {
     const Row n = normalize(load(x + r * H, H), norm);
@@ -109,7 +119,8 @@ void Reference::norm(float* y, const float* x, const Norm& norm, int rows) {
   }
 }
 
-// ---- attention -----------------------------------------------------------------------------------------------------
+// ---- attention
+// -----------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -129,8 +140,10 @@ Row prepare_head(const float* x, const Tensor& weight, const Heads& heads, int64
 }
 
 void store(void* cache, DType dtype, int64_t at, double value) {
-  if (dtype == DType::bf16) static_cast<bf16*>(cache)[at] = round_to_bf16(static_cast<float>(value));
-  else static_cast<float*>(cache)[at] = static_cast<float>(value);
+  if (dtype == DType::bf16)
+    static_cast<bf16*>(cache)[at] = round_to_bf16(static_cast<float>(value));
+  else
+    static_cast<float*>(cache)[at] = static_cast<float>(value);
 }
 
 double fetch(const void* cache, DType dtype, int64_t at) {
@@ -140,12 +153,13 @@ double fetch(const void* cache, DType dtype, int64_t at) {
 
 }  // namespace
 
-void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
-                       const Heads& heads, const int32_t* position, int rows) {
+void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm,
+                       const KvCache& cache, const Heads& heads, const int32_t* position, int rows) {
   const int64_t d = heads.d, width = (heads.nq + 2 * int64_t{heads.nkv}) * d;
   const auto slot = [&](int64_t p, int64_t head) { return (p % cache.capacity * heads.nkv + head) * d; };
   check(heads.window > 0 ? heads.window - 1 + rows <= cache.capacity : *position + rows <= cache.capacity,
-        Exit::internal, "attend: {} rows from position {} do not fit a cache of {}", rows, *position, cache.capacity);
+        Exit::internal, "attend: {} rows from position {} do not fit a cache of {}", rows, *position,
+        cache.capacity);
   for (int r = 0; r < rows; ++r) {  // append
     const float* k = x + r * width + heads.nq * d;
     const float* v = k + heads.nkv * d;
@@ -167,7 +181,8 @@ void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Ten
       double largest = -HUGE_VAL, sum = 0;
       for (int64_t p = first; p <= last; ++p) {
         double& score = weight[static_cast<size_t>(p - first)];
-        for (int64_t i = 0; i < d; ++i) score += q[static_cast<size_t>(i)] * fetch(cache.k, cache.dtype, slot(p, kv) + i);
+        for (int64_t i = 0; i < d; ++i)
+          score += q[static_cast<size_t>(i)] * fetch(cache.k, cache.dtype, slot(p, kv) + i);
         score /= std::sqrt(static_cast<double>(d));
         largest = std::max(largest, score);
       }
@@ -175,7 +190,8 @@ void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Ten
       for (int64_t i = 0; i < d; ++i) {
         double value = 0;
         for (int64_t p = first; p <= last; ++p) {
-          value += weight[static_cast<size_t>(p - first)] / sum * fetch(cache.v, cache.dtype, slot(p, kv) + i);
+          value +=
+              weight[static_cast<size_t>(p - first)] / sum * fetch(cache.v, cache.dtype, slot(p, kv) + i);
         }
         y[(r * heads.nq + h) * d + i] = static_cast<float>(value);
       }
@@ -183,7 +199,8 @@ void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Ten
   }
 }
 
-// ---- embeddings: f32 additions in the order of the list, so every device gives the same bits ------------------------
+// ---- embeddings: f32 additions in the order of the list, so every device gives the same bits
+// ------------------------
 
 namespace {
 
@@ -222,7 +239,8 @@ void Reference::embed_code(float* y, const SampleState& state, int group, const 
 }
 
 // spec/talker.md section 8
-void Reference::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
+void Reference::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text,
+                         int text_rows) {
   const int64_t H = tables[0].columns();
   const int frame = state.cursor->frame;
   sum_codes(y, state.codes + frame * state.groups, tables, state.groups, 1);
@@ -230,7 +248,8 @@ void Reference::next_row(float* y, const SampleState& state, const Tensor* table
   for (int64_t i = 0; i < H; ++i) y[i] += row[i];
 }
 
-// ---- convolutions: spec/codec-decoder.md section 3, spec/codec-encoder.md section 4.1 ---------------------------------
+// ---- convolutions: spec/codec-decoder.md section 3, spec/codec-encoder.md section 4.1
+// ---------------------------------
 
 namespace {
 
@@ -238,15 +257,16 @@ float activate_input(float x, const Conv& conv, int64_t channel) {
   if (conv.input == Conv::Input::elu) return static_cast<float>(x > 0 ? double{x} : std::expm1(double{x}));
   if (conv.input == Conv::Input::plain) return x;
   const float a = std::exp(conv.alpha.f32()[channel]), b = std::exp(conv.beta.f32()[channel]);
-  const double s = std::sin(double{x * a});  // the product is rounded to f32 as the official implementation does
+  const double s =
+      std::sin(double{x * a});  // the product is rounded to f32 as the official implementation does
   return static_cast<float>(double{x} + s * s / (double{b} + 1e-9));
 }
 
 // The history and then the activated new rows; the history becomes the last rows of it.
 std::vector<float> extend(const float* x, const Conv& conv, float* history, int rows) {
   const int64_t in = conv.in, old = conv.history_rows();
-  check(old >= 0 && rows % conv.stride == 0, Exit::internal, "conv: {} rows with stride {}, history of {} rows", rows,
-        conv.stride, old);
+  check(old >= 0 && rows % conv.stride == 0, Exit::internal,
+        "conv: {} rows with stride {}, history of {} rows", rows, conv.stride, old);
   std::vector<float> extended(history, history + old * in);
   for (int64_t i = 0; i < rows * in; ++i) extended.push_back(activate_input(x[i], conv, i % in));
   std::copy(extended.end() - old * in, extended.end(), history);
@@ -275,11 +295,13 @@ void Reference::conv(float* y, const float* x, const Conv& conv, float* history,
 void Reference::conv_add(float* y, const float* x, const Conv& conv, float* history, int rows) {
   const std::vector<float> extended = extend(x, conv, history, rows);
   for (int64_t r = 0; r < rows / conv.stride; ++r) {
-    for (int64_t o = 0; o < conv.out; ++o, ++y) *y = static_cast<float>(double{*y} + convolve(extended, conv, r, o));
+    for (int64_t o = 0; o < conv.out; ++o, ++y)
+      *y = static_cast<float>(double{*y} + convolve(extended, conv, r, o));
   }
 }
 
-void Reference::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
+void Reference::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                          int rows) {
   const int64_t taps = weight.rows(), C = weight.columns();
   std::vector<float> extended(history, history + (taps - 1) * C);
   extended.insert(extended.end(), x, x + rows * C);
@@ -297,7 +319,8 @@ void Reference::clamp(float* y, const float* x, int n) {
   for (int i = 0; i < n; ++i) y[i] = x[i] < -1 ? -1 : x[i] > 1 ? 1 : x[i];  // NaN stays NaN
 }
 
-// ---- memory --------------------------------------------------------------------------------------------------------
+// ---- memory
+// --------------------------------------------------------------------------------------------------------
 
 void* Reference::allocate(int64_t bytes) {
   ++counters_.allocations;
@@ -306,7 +329,9 @@ void* Reference::allocate(int64_t bytes) {
 
 void Reference::zero(void* to, int64_t bytes) { std::memset(to, 0, static_cast<size_t>(bytes)); }
 
-void Reference::copy(void* to, const void* from, int64_t bytes) { std::memmove(to, from, static_cast<size_t>(bytes)); }
+void Reference::copy(void* to, const void* from, int64_t bytes) {
+  std::memmove(to, from, static_cast<size_t>(bytes));
+}
 
 void Reference::upload(void* to, const void* from, int64_t bytes) {
   ++counters_.copies;

@@ -1,5 +1,6 @@
-// The device `reference`: the plainest loops next to the specification. Slow, obvious, and the truth the others are
-// compared with. Sums are taken in f64 and rounded to f32 once, where an operation hands its result over.
+// The device `reference`: the plainest loops next to the specification. Slow, obvious, and the truth the
+// others are compared with. Sums are taken in f64 and rounded to f32 once, where an operation hands its
+// result over.
 #pragma once
 
 #include "kernels/host_memory.h"
@@ -12,7 +13,8 @@ class Reference {
   explicit Reference(const DeviceOptions& options) : switches_(options.switches) {}
 
   void linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act);
-  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows);
+  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                  int rows);
   void qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
   void gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
   void norm(float* y, const float* x, const Norm& norm, int rows);
@@ -30,7 +32,8 @@ class Reference {
 
   void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
-  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
+  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                 int rows);
   void clamp(float* y, const float* x, int n);
 
   void unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows);

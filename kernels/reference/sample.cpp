@@ -18,7 +18,8 @@ constexpr float kDropped{-std::numeric_limits<float>::infinity()};
 void apply_history(float* scores, const SampleState& state, const SampleRule& rule, int V) {
   for (int id = 0; id < V; ++id) {
     const bool seen = (state.seen[id / 32] >> (id % 32) & 1u) != 0;
-    if (seen && rule.penalty != 1) scores[id] = scores[id] < 0 ? scores[id] * rule.penalty : scores[id] / rule.penalty;
+    if (seen && rule.penalty != 1)
+      scores[id] = scores[id] < 0 ? scores[id] * rule.penalty : scores[id] / rule.penalty;
   }
   if (state.cursor->tokens < rule.min_tokens) scores[rule.eos] = kDropped;
   for (int id = rule.first_suppressed; id < V; ++id) {
@@ -49,13 +50,15 @@ void keep_top_p(float* scores, float top_p, int V) {
   }
 }
 
-// Section 2, step 5, the draw by Gumbel-max: arg max of score + noise over what was kept. The lowest id wins a tie.
+// Section 2, step 5, the draw by Gumbel-max: arg max of score + noise over what was kept. The lowest id wins
+// a tie.
 int choose(const float* scores, const SampleRule& rule, int frame, int V) {
   int best = -1;
   float highest = 0;
   for (int id = 0; id < V; ++id) {
     if (scores[id] == kDropped) continue;
-    const float value = rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, rule.group, id);
+    const float value =
+        rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, rule.group, id);
     if (best < 0 || value > highest) {
       best = id;
       highest = value;
@@ -67,8 +70,10 @@ int choose(const float* scores, const SampleRule& rule, int frame, int V) {
 void finish_token(const SampleState& state, const SampleRule& rule, int code) {
   Cursor& cursor = *state.cursor;
   state.seen[code / 32] |= 1u << (code % 32);
-  if (code == rule.eos) cursor.finish = static_cast<int32_t>(Finish::eos);
-  else if (cursor.tokens == rule.max_tokens) cursor.finish = static_cast<int32_t>(Finish::length);
+  if (code == rule.eos)
+    cursor.finish = static_cast<int32_t>(Finish::eos);
+  else if (cursor.tokens == rule.max_tokens)
+    cursor.finish = static_cast<int32_t>(Finish::length);
 }
 
 }  // namespace
