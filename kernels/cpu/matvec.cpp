@@ -210,8 +210,9 @@ void Cpu::gated(float* y, const float* x, const Norm& n, const Tensor& gate, con
 namespace tts::TTS_LEVEL {
 namespace {
 
-#include "kernels/cpu/integer_dots.h"
 #include "kernels/cpu/simd.h"
+
+#include "kernels/cpu/integer_dots.h"  // on those vectors
 
 // Few activation rows: one weight row at a time, which reads memory as one stream (98 % of the rate of a
 // plain read; four or eight interleaved rows reached 52 to 63 %). Many: tiles of kTile weight rows.
