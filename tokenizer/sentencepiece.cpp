@@ -135,17 +135,17 @@ struct SentencePiece::State {
 
 namespace {
 
-// The library reports most of what it dislikes by a status, and throws the rest.
-void load(sentencepiece::SentencePieceProcessor& processor, const std::string& bytes,
-          const std::string& name) {
+// The library reports most of what it dislikes about a model by a status, and throws the rest; some of it
+// only when text is encoded.
+template <class Call>
+void call_library(const std::string& name, const Call& call) {
+  sentencepiece::util::Status status;
   try {
-    const auto status = processor.LoadFromSerializedProto(bytes);
-    check(status.ok(), Exit::bad_input, "{}: {}", name, status.ToString());
-  } catch (const Error&) {
-    throw;
+    status = call();
   } catch (const std::exception& e) {
     throw Error(Exit::bad_input, "{}: {}", name, e.what());
   }
+  check(status.ok(), Exit::bad_input, "{}: {}", name, status.ToString());
 }
 
 }  // namespace
@@ -173,7 +173,7 @@ SentencePiece::SentencePiece(std::string_view model, const std::string& name)
   for (size_t i = 0; i < s.pieces.size(); ++i)
     if (s.pieces[i].kind == kControl || s.pieces[i].kind == kUserDefined)
       s.added.push_back({static_cast<int32_t>(i), s.pieces[i].text});
-  load(s.processor, bytes, name);
+  call_library(name, [&] { return s.processor.LoadFromSerializedProto(bytes); });
   check(s.processor.GetPieceSize() == size(), Exit::bad_input, "{}: expected {} pieces, the library read {}",
         name, size(), s.processor.GetPieceSize());
 }
@@ -188,8 +188,7 @@ bool SentencePiece::is_ordinary(int32_t id) const {
 
 void SentencePiece::encode(std::string_view text, std::vector<int32_t>& ids) const {
   std::vector<int> pieces;
-  const auto status = state_->processor.Encode({text.data(), text.size()}, &pieces);
-  check(status.ok(), Exit::internal, "{}: {}", state_->name, status.ToString());
+  call_library(state_->name, [&] { return state_->processor.Encode({text.data(), text.size()}, &pieces); });
   const auto unknown = std::ranges::find_if(
       pieces, [&](int id) { return state_->pieces[static_cast<size_t>(id)].kind == kUnknown; });
   check(unknown == pieces.end(), Exit::bad_input,
@@ -199,8 +198,8 @@ void SentencePiece::encode(std::string_view text, std::vector<int32_t>& ids) con
 
 std::string SentencePiece::decode(std::span<const int32_t> ids) const {
   std::string text;
-  const auto status = state_->processor.Decode(std::vector<int>(ids.begin(), ids.end()), &text);
-  check(status.ok(), Exit::internal, "{}: {}", state_->name, status.ToString());
+  call_library(state_->name,
+               [&] { return state_->processor.Decode(std::vector<int>(ids.begin(), ids.end()), &text); });
   return text;
 }
 
