@@ -2,9 +2,11 @@
 // and what is only said, and one voice for many texts.
 #include "engine/clone.h"
 #include "catch.h"
+#include "codec/audio_writer.h"
 #include "recorded.h"
 #include "refusal.h"
 #include "speech.h"
+#include "temp_directory.h"
 
 #include <algorithm>
 #include <limits>
@@ -151,4 +153,37 @@ TEST_CASE("clone: one voice speaks many texts, and every device makes the same c
   CHECK(test::hear(engine, request).samples == first.samples);
   CHECK(other.samples != first.samples);
   CHECK(first.spoken.frames > 0);
+}
+
+TEST_CASE("clone: a designed voice becomes a reference through its file", "[clone]") {
+  const std::string words = "Good morning.";
+  const std::shared_ptr<const Model> designer = load_model(kGoldens + "/models/tiny-voice-design");
+  Engine design(designer, {.kind = "cpu", .options = {}});
+  SpeakRequest wanted = test::greedy_request_for(*designer, words);
+  wanted.instruct = "a calm voice";
+  wanted.sampling.max_new_tokens = 16;
+  const test::Heard designed = test::hear(design, wanted);
+  REQUIRE(designed.spoken.frames > 0);
+
+  const test::TempDirectory directory;
+  const std::string path = directory.file("designed.wav");
+  AudioWriter writer(path, {.format = AudioFormat::wav});
+  writer.write(designed.samples);
+  writer.finish();
+
+  const std::shared_ptr<const Model> model = base_model();
+  Engine engine(model, {.kind = "cpu", .options = {}});
+  CloneRequest request;
+  request.clip = read_audio(path);
+  request.origin = path;
+  request.transcript = words;
+  request.silence_ms = 0;
+  const Clone made = engine.clone(request);
+  CHECK(made.voice->codes.size() == static_cast<size_t>(designed.spoken.frames) * 16);
+  SpeakRequest spoken = test::greedy_request_for(*model, "Something else.");
+  spoken.voice = made.voice;
+  spoken.sampling.max_new_tokens = 6;
+  const test::Heard heard = test::hear(engine, spoken);
+  CHECK(heard.spoken.frames > 0);
+  CHECK(heard.samples.size() == static_cast<size_t>(heard.spoken.samples));
 }
