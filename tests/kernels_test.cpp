@@ -119,6 +119,53 @@ TEST_CASE("the number of threads changes nothing") {
   }
 }
 
+// The integer part is exact, and what is around it is the same arithmetic on every level.
+TEST_CASE("int8 products are the same bits on every level") {
+  for (const Recipe& recipe : recipes()) {
+    if (!is_small(recipe) || recipe.op != Op::linear || recipe.dtype != DType::int8_rows) continue;
+    if (recipe.act != Act::none) continue;
+    const Case c = make_case(recipe);
+    std::vector<float> portable;
+    for (const std::string_view level : Cpu::levels()) {
+      DeviceOptions options;
+      options.cpu_level = level;
+      Cpu device(options);
+      const std::vector<float> y = run_at_once(device, c);
+      if (portable.empty()) portable = y;
+      INFO(str(recipe) << " level " << level);
+      CHECK(first_inequality(y, portable) == "");
+    }
+  }
+}
+
+TEST_CASE("a pool runs every chunk once, for any number of threads and of loops") {
+  for (const int threads : {1, 2, 3, 8}) {
+    Pool pool(threads);
+    CHECK(pool.threads() == threads);
+    for (int loop = 0; loop < 300; ++loop) {
+      const int chunks = loop % 41;
+      std::vector<int> runs(static_cast<size_t>(chunks), 0);
+      pool.run(chunks, [&](int chunk, int thread) {
+        runs[static_cast<size_t>(chunk)] += thread < threads ? 1 : 100;
+      });
+      REQUIRE(runs == std::vector<int>(static_cast<size_t>(chunks), 1));
+    }
+  }
+}
+
+TEST_CASE("every switch has a name, an explanation, and is found by its name") {
+  std::string all;
+  for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) {
+    const auto ablate = static_cast<Ablate>(i);
+    CHECK(!what_it_does(ablate).empty());
+    CHECK(!parse_ablations(name_of(ablate)).on(ablate));
+    all += (i > 0 ? "," : "") + std::string(name_of(ablate));
+  }
+  CHECK(parse_ablations(all).off.all());
+  CHECK(parse_ablations("").off.none());
+  CHECK_THROWS_WITH(parse_ablations("doctor"), Catch::Contains("doctor") && Catch::Contains("run_ahead"));
+}
+
 TEST_CASE("a level the processor lacks is refused by name") {
   DeviceOptions options;
   options.cpu_level = "doctor";
