@@ -161,20 +161,19 @@ struct SoundEncoder::State {
   std::exception_ptr failure;  // of the sink; from then on nothing is written
   SNDFILE* file = nullptr;
 
+  // Always successful for libsndfile: on its own ways out of a failed write it loses the encoder's memory.
   sf_count_t write_bytes(const void* from, sf_count_t count) {
-    if (failure || !sink || count <= 0) return 0;
     try {
-      sink(at, from, static_cast<size_t>(count));
+      if (!failure && sink && count > 0) sink(at, from, static_cast<size_t>(count));
     } catch (...) {
       failure = std::current_exception();
-      return 0;
     }
     at += count;
     size = std::max(size, at);
     return count;
   }
   void rethrow() {
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+    if (failure) std::rethrow_exception(failure);
   }
   void require(bool good, const char* why) {
     rethrow();

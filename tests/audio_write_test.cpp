@@ -33,8 +33,9 @@ void write_all(const std::string& path, const AudioOutput& output, std::span<con
   out.finish();
 }
 
-// The exit code of a child that does `work`, with SIGPIPE ignored as in the programs.
-int in_child(const std::function<void()>& work) {
+// A child that does `work`, with SIGPIPE ignored as in the programs. Before any thread is started: a forked
+// child of threads may wait for a lock that nobody holds any more.
+pid_t start_child(const std::function<void()>& work) {
   std::fflush(nullptr);
   const pid_t child = fork();
   if (child == 0) {
@@ -42,11 +43,17 @@ int in_child(const std::function<void()>& work) {
     const int code = complaint(work).exit;
     _exit(code);
   }
+  return child;
+}
+
+int exit_code_of(pid_t child) {
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));
   return WEXITSTATUS(status);
 }
+
+int in_child(const std::function<void()>& work) { return exit_code_of(start_child(work)); }
 
 std::string read_all(int fd) {
   std::string out;
@@ -61,16 +68,15 @@ std::string read_all(int fd) {
 std::string piped(const std::function<void()>& work, int& exit_code) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
-  std::string got;
-  std::thread reader([&] { got = read_all(ends[0]); });
-  exit_code = in_child([&] {
+  const pid_t child = start_child([&] {
     dup2(ends[1], STDOUT_FILENO);
     close(ends[0]);
     close(ends[1]);
     work();
   });
   close(ends[1]);
-  reader.join();
+  std::string got = read_all(ends[0]);
+  exit_code = exit_code_of(child);
   return got;
 }
 
