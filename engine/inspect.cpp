@@ -1,6 +1,7 @@
 #include "engine/inspect.h"
 
 #include "base/json.h"
+#include "engine/quantize.h"
 #include "engine/safetensors.h"
 
 #include <algorithm>
@@ -30,6 +31,12 @@ struct Inventory {
   Group total{"total"};
 };
 
+// Scales belong to the weights they scale, and a byte of int4 holds two of those.
+int64_t parameters_of(const StoredTensor& stored) {
+  if (stored.name.ends_with(kScalesSuffix)) return 0;
+  return element_count(stored.tensor.shape) * (stored.tensor.dtype == DType::u8 ? 2 : 1);
+}
+
 Inventory take_inventory(const Model& model) {
   Inventory all{{open_tensors(model.files, ""), open_tensors(model.files, "speech_tokenizer")}, {}};
   for (const TensorTable& table : all.tables) {
@@ -40,7 +47,7 @@ Inventory take_inventory(const Model& model) {
       if (group == all.groups.end()) group = all.groups.insert(group, Group{std::string(name)});
       for (Group* sum : {&*group, &all.total}) {
         sum->tensors += 1;
-        sum->parameters += element_count(stored.tensor.shape);
+        sum->parameters += parameters_of(stored);
         sum->bytes += stored.bytes;
       }
     }
@@ -65,7 +72,7 @@ std::string list(const std::vector<int>& numbers) {
 }
 
 void line(std::string& out, std::string_view name, const std::string& value) {
-  out += pad(std::string(name), 18) + printable(value) + "\n";
+  out += pad(std::string(name), 20) + printable(value) + "\n";
 }
 
 std::string stack(const Dims& m) {

@@ -15,6 +15,7 @@ TEST_CASE("inspection lists every tensor and adds up") {
   const std::unique_ptr<Model> model = load_model(golden_model("tiny-base"));
   const std::string text = inspect_text(*model);
   CHECK(text.find("talker.model.text_embedding.weight") != text.npos);
+  CHECK(text.find("predictor sampling  sample true, ") != text.npos);
   CHECK(text.find(str(model->talker.text_embedding)) != text.npos);
   const Json json = Json::parse(inspect_json(*model), "inspect");
   CHECK(json.at("type").text() == "base");
@@ -31,6 +32,26 @@ TEST_CASE("inspection lists every tensor and adds up") {
   CHECK(json.at("groups").at("speaker_encoder").at("tensors").integer(0, 99) == 76);
   CHECK(json.at("talker").at("hidden").integer(0, 99) == 48);
   CHECK(json.at("generation").at("top_k").integer(0, 99) == 50);
+}
+
+TEST_CASE("a quantised matrix counts its weights, not its bytes") {
+  const TempDirectory dir;
+  TinyModel tiny;
+  const std::string name = "talker.model.layers.1.mlp.down_proj.weight";  // [48,96]
+  tiny.damage = [&](auto& tensors) {
+    for (TensorBytes& tensor : tensors) {
+      if (tensor.name == name) tensor = {name, "U8", Shape{48, 48}, std::string(48 * 48, '\x88')};
+    }
+    tensors.push_back({name + ".scales", "F32", Shape{48, 3}, std::string(48 * 3 * 4, '\0')});
+  };
+  write_tiny_model(dir.file("m"), tiny);
+  write_tiny_model(dir.file("plain"));
+  const auto parameters = [](const std::string& directory) {
+    return Json::parse(inspect_json(*load_model(directory)), "inspect")
+        .at("parameters")
+        .integer(0, INT64_MAX);
+  };
+  CHECK(parameters(dir.file("m")) == parameters(dir.file("plain")));
 }
 
 TEST_CASE("names that would steer a terminal are shown escaped") {
