@@ -79,7 +79,7 @@ TEST_CASE("switched off, everything passes at once") {
   for (const size_t size : fed.sizes) CHECK(size == kFrame);
 }
 
-TEST_CASE("-60 dBFS is the border of silence") {
+TEST_CASE("the border of silence is -60 dBFS") {
   for (const auto& [level, trips] : {std::pair{0.99e-3f, true}, std::pair{1.01e-3f, false}}) {
     SpeechGuard guard(kFrame, kRate, true);
     std::vector<float> list{0.1f};
