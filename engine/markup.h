@@ -10,12 +10,12 @@
 namespace tts {
 
 struct SpeechPart {
-  std::string text;             // may be empty: then only the pause counts
+  std::string text = {};        // may be empty: then only the pause counts
   int pause_ms = 0;             // silence after the text
   bool ends_sentence = false;   // </s>
   bool ends_paragraph = false;  // </p>
-  std::string voice;            // SSML voice; empty: the one of the request
-  std::string language;         // name as in the checkpoint; empty: the one of the request
+  std::string voice = {};       // SSML voice; empty: the one of the request
+  std::string language = {};    // name as in the checkpoint; empty: the one of the request
 };
 
 // "[pause 500ms]", "[pause 1.5s]"; "[[" is a bracket. Another "[pause ...]" is Exit::bad_input with its byte
