@@ -16,17 +16,21 @@ constexpr CommandRow kCommands[] = {
      .max_operands = 2},
 };
 
+constexpr const char* kGroup{"Options"};
+
 constexpr OptionRow kOptions[] = {
-    {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .choices = "int8|int4",
+    {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .choices = "int8|int4",
      .help = "int8: every matrix of the language model; int4: the talker's layers, the rest int8 (default int8)",
      .example = "--quant int4 DIR DIR-int4"},
-    {.name = "frames", .kind = ArgKind::integer, .value = "N", .least = 1, .most = 1000,
+    {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .least = 1, .most = 1000,
      .help = "frames per text in the comparison with the original (default 60)", .example = "--frames 20 DIR DIR-int8"},
-    {.name = "threads", .letter = 'j', .kind = ArgKind::integer, .value = "N", .least = 1, .most = 1024,
+    {.name = "threads", .letter = 'j', .kind = ArgKind::integer, .value = "N", .group = kGroup, .least = 1, .most = 1024,
      .help = "threads of the comparison (default: physical cores)", .example = "-j 1 DIR DIR-int8"},
-    {.name = "help", .letter = 'h', .help = "this page"},
-    {.name = "version", .help = "version and commit"},
-    {.name = "man", .help = "print the man page", .example = "--man"},
+    {.name = "completion", .kind = ArgKind::choice, .value = "SHELL", .group = kGroup, .choices = "bash|zsh|fish",
+     .help = "print the completion script of a shell", .example = "--completion bash"},
+    {.name = "man", .group = kGroup, .help = "print the man page", .example = "--man"},
+    {.name = "version", .group = kGroup, .help = "version and commit"},
+    {.name = "help", .letter = 'h', .group = kGroup, .help = "this page"},
 };
 
 constexpr Program kProgram{
@@ -43,6 +47,7 @@ constexpr Program kProgram{
 int run(const Arguments& args) {
   if (args.has("help")) return write_stdout(help_page(kProgram)), 0;
   if (args.has("man")) return write_stdout(man_page(kProgram, kVersion)), 0;
+  if (args.has("completion")) return write_stdout(completion_script(kProgram, args.text("completion"))), 0;
   if (args.has("version")) return write_stdout(format("tts-quantize {} ({})\n", kVersion, kCommit)), 0;
   check(args.operands.size() == 2, Exit::usage, "expected two directories, FROM and TO, got {}", args.operands.size());
   DeviceOptions options;
