@@ -113,6 +113,7 @@ FirstSample time_first_sample() {
   const std::string model = voice_name();
   const auto begin = std::chrono::steady_clock::now();
   const pid_t child = fork();
+  REQUIRE(child >= 0);  // -1 below would name every process
   if (child == 0) {
     dup2(ends[1], STDOUT_FILENO);
     execl(TTS_BIN_DIR "/tts-gen", "tts-gen", "-m", model.c_str(), "-q", "-j", "1", "--seed", "1", "--format",
