@@ -1,9 +1,11 @@
 // Saved voices: round trips, every byte of the header, voices made elsewhere, and other checkpoints.
-#include "engine/voice.h"
 #include "audio_clips.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "catch.h"
+#include "engine/clone.h"
+#include "engine/voice.h"
+#include "speech.h"
 
 #include <bit>
 #include <chrono>
@@ -255,4 +257,34 @@ TEST_CASE("a saved voice is shown") {
   CHECK(json.at("checkpoint").text() == "0123456789abcdef");
   const SavedVoice bare = some_voice(4, 0);
   CHECK(Json::parse(describe_voice_json(bare, "v"), "out").at("mode").text() == "x_vector_only");
+}
+
+TEST_CASE("a voice speaks the same from its file as from its clip") {
+  const std::shared_ptr<const Model> model = load_model(golden_path("models/tiny-base"));
+  Engine engine(model, {.kind = "cpu", .options = {}});
+  CloneRequest request;
+  request.clip = {.samples = recorded(golden_path("audio.safetensors"), "a24000"),
+                  .rate = 24'000,
+                  .channels = 1,
+                  .format = ""};
+  request.origin = "clip.wav";
+  request.transcript = "What the clip says.";
+  const Clone clone = engine.clone(request);
+  Folder folder;
+  save_voice(folder.path("a.ttsvoice"), {.voice = *clone.voice,
+                                         .groups = model->config.talker.groups,
+                                         .checkpoint = checkpoint_fingerprint(model->files)});
+  const SavedVoice saved = load_voice(folder.path("a.ttsvoice"));
+  CHECK(check_saved_voice(saved, *model, "a.ttsvoice").empty());
+  for (const std::string text : {"One text.", "And another one."}) {
+    SpeakRequest speak = greedy_request_for(*model, text);
+    speak.sampling.max_new_tokens = 8;
+    speak.voice = clone.voice;
+    const Heard from_clip = hear(engine, speak);
+    speak.voice = std::make_shared<ClonedVoice>(saved.voice);
+    const Heard from_file = hear(engine, speak);
+    CHECK(!from_clip.samples.empty());
+    CHECK(from_file.samples == from_clip.samples);
+    CHECK(from_file.spoken.codes == from_clip.spoken.codes);
+  }
 }
