@@ -104,12 +104,18 @@ Finished run(const std::string& program, const std::vector<std::string>& argumen
              const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   Pipe in, out, err;
+  // Until it is the program, the child is a copy of the tests with their signal handlers: signals wait.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
   const pid_t process = fork();
   if (process < 0) throw std::runtime_error("no process");
   if (process == 0) {
-    std::signal(SIGPIPE, SIG_DFL);
+    for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGABRT, SIGSEGV}) std::signal(number, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, nullptr);
     become(program, arguments, options, in, out, err);
   }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
   close_once(in.read_end);
   close_once(out.write_end);
   close_once(err.write_end);
