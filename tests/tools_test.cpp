@@ -231,3 +231,31 @@ TEST_CASE("inspect voices version doctor") {
   }
   CHECK(tts_gen({"--print-config", "-m", kModel}).out.find("total = ") != std::string::npos);
 }
+
+TEST_CASE("several chunks become one recording whose subtitles count its samples") {
+  const TempDirectory folder;
+  const Words asked{"--split", "sentence", "Hello there. Hello again.", "--subtitles", folder.file("s.json"),
+                    "--json",  "-o"};
+  const auto speak = [&](const std::string& name) {
+    Words words = with_model(asked);
+    words.push_back(folder.file(name));
+    return tts_gen(words);
+  };
+  const Finished done = speak("a.wav");
+  CHECK(done.exit == 0);
+  const int64_t samples = Json::parse(done.out, "result").at("samples").integer(0, 1 << 30);
+  CHECK(samples * 2 + 44 == static_cast<int64_t>(file_bytes(folder.file("a.wav")).size()));
+  const Json subtitles = Json::load(folder.file("s.json"));
+  const auto& sentences = subtitles.at("sentences").items();
+  REQUIRE(sentences.size() == 2);
+  CHECK(sentences[0].at("begin_sample").integer(0, samples) == 0);
+  CHECK(sentences[0].at("end_sample").integer(0, samples) <
+        sentences[1].at("begin_sample").integer(0, samples));
+  CHECK(sentences[1].at("end_sample").integer(0, samples) == samples);
+  CHECK(speak("b.wav").exit == 0);
+  CHECK(file_bytes(folder.file("b.wav")) == file_bytes(folder.file("a.wav")));
+  CHECK(lines_of(
+            tts_gen(with_model({"--print-chunks", "--split", "sentence", "Hello there. Hello again."})).out)
+            .size() == 2);
+  CHECK(lines_of(tts_gen(with_model({"--print-chunks", "Hello there. Hello again."})).out).size() == 1);
+}

@@ -5,10 +5,13 @@
 #include "base/file.h"
 #include "base/trace.h"
 #include "engine/codes_file.h"
+#include "engine/join.h"
+#include "tools/long_text.h"
 #include "tools/settings.h"
 #include "tools/speech_output.h"
 #include "tools/voice_choice.h"
 
+#include <algorithm>
 #include <set>
 
 namespace tts {
@@ -27,7 +30,9 @@ struct Run {
   std::unique_ptr<Engine> engine{};
   double load_ms = 0;
   std::unique_ptr<VoiceChoice> voices{};
-  std::set<std::string> outputs{};  // names of this run: no item replaces another one's file
+  TextCare care{};
+  std::vector<SpokenText> subtitles{};  // of a single item
+  std::set<std::string> outputs{};      // names of this run: no item replaces another one's file
 };
 
 Run open_run(const Arguments& args, bool several) {
@@ -38,9 +43,13 @@ Run open_run(const Arguments& args, bool several) {
         args.text("input"));
   check(several || !args.has("output-dir"), Exit::usage,
         "--output-dir: expected --input lines or jsonl; one item goes to --output");
+  check(!several || !args.has("subtitles"), Exit::usage, "--subtitles: expected one item, got --input {}",
+        args.text("input"));
+  if (args.has("subtitles")) subtitle_form(args.text("subtitles"));
   if (args.has("codes")) codes_form(args.text("codes"));
   check_voice_options(args);
   run.voices = std::make_unique<VoiceChoice>(args);
+  run.care = text_care_of(args);
   run.retries = static_cast<int>(args.integer("retries", 0));
   if (!several) run.output = plan_output(args);
   run.streaming = args.has("stream") || run.output.is_stream();
@@ -60,7 +69,7 @@ void check_outputs(const Run& run) {
   if (!run.output.path.empty()) check_output_path(run.output.path, run.output.keep_existing, inputs);
   std::vector<std::string> taken = inputs;
   if (!run.output.path.empty()) taken.push_back(run.output.path);
-  for (const char* name : {"codes", "json", "trace", "save-voice"}) {
+  for (const char* name : {"codes", "json", "trace", "save-voice", "subtitles"}) {
     const std::string path = args.text(name);
     if (path.empty() || path == "-") continue;
     for (const std::string& other : taken)
@@ -127,12 +136,42 @@ bool was_stopped(FinishReason reason) {
   return reason == FinishReason::cancelled || reason == FinishReason::timeout;
 }
 
-// One attempt at an item.
-Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output) {
+using SampleSink = std::function<void(std::span<const float>)>;
+
+void add_chunk(Spoken& all, const Spoken& chunk) {
+  const StageTimes& t = chunk.times;
+  if (all.samples == 0) all.times.first_audio = all.times.total + t.first_audio;
+  all.times.tokenize += t.tokenize;
+  all.times.prefill += t.prefill;
+  all.times.talker += t.talker;
+  all.times.predictor += t.predictor;
+  all.times.codec += t.codec;
+  all.times.write += t.write;
+  all.times.total += t.total;
+  all.codes.insert(all.codes.end(), chunk.codes.begin(), chunk.codes.end());
+  all.frames += chunk.frames;
+  all.samples += chunk.samples;
+  all.text_tokens += chunk.text_tokens;
+  all.prompt_rows += chunk.prompt_rows;
+  all.language_used = chunk.language_used;
+  all.counters.syncs += chunk.counters.syncs;
+  all.counters.launches += chunk.counters.launches;
+  all.counters.graph_replays += chunk.counters.graph_replays;
+  all.counters.copies += chunk.counters.copies;
+  all.counters.allocations += chunk.counters.allocations;
+  if (was_stopped(chunk.finish) || ended_by_itself(all.finish)) all.finish = chunk.finish;
+  for (const std::string& warning : chunk.warnings) {
+    if (std::find(all.warnings.begin(), all.warnings.end(), warning) == all.warnings.end())
+      all.warnings.push_back(warning);
+  }
+}
+
+// One attempt at a chunk.
+Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output, const SampleSink& sink) {
   ProgressLine progress(run.args.text("progress", "auto"), run.log);
   bool reader_gone = false;
   SpeakCallbacks callbacks;
-  callbacks.samples = [&](std::span<const float> samples) { output.write(samples); };
+  callbacks.samples = sink;
   callbacks.progress = [&](const Progress& p) {
     if (p.frames > 0) output.begin();
     progress.update(p);
@@ -156,36 +195,113 @@ Spoken attempt(Run& run, const SpeakRequest& request, SpeechOutput& output) {
   return spoken;
 }
 
+// A chunk until it ends by itself, or as often as --retries allows; then what was not handed over yet is.
+Spoken speak_chunk(Run& run, SpeakRequest request, SpeechOutput& output, const SampleSink& sink,
+                   ItemResult& result) {
+  const uint64_t seed = request.seed;
+  for (int attempts = 1;; ++attempts) {
+    request.seed = seed_of_attempt(seed, attempts - 1);
+    std::vector<float> kept;
+    const SampleSink keep = [&](std::span<const float> samples) {
+      kept.insert(kept.end(), samples.begin(), samples.end());
+    };
+    Spoken spoken = attempt(run, request, output, run.retries > 0 ? keep : sink);
+    result.attempts = std::max(result.attempts, attempts);
+    const bool last = ended_by_itself(spoken.finish) || was_stopped(spoken.finish) || attempts > run.retries;
+    if (last && !kept.empty()) sink(kept);
+    if (last) return spoken;
+    run.log.say(
+        format("{}attempt {} ended with {}: once more", result.item->where, attempts, str(spoken.finish)));
+  }
+}
+
+// The chunks of a long text as one recording; what they cost and said together.
+Spoken speak_plan(Run& run, SpeakRequest request, const SpeechPlan& plan, SpeechOutput& output,
+                  ItemResult& result) {
+  const ModelConfig& config = run.engine->model().config;
+  Joiner joiner({.rate_hz = config.codec.sample_rate},
+                [&](std::span<const float> samples) { output.write(samples); });
+  const uint64_t seed = request.seed;
+  const std::string speaker = request.speaker, language = request.language;
+  const double longest = request.max_seconds;
+  Spoken all;
+  double gap_ms = 0;
+  for (size_t i = 0; i < plan.chunks.size(); ++i) {
+    const PlannedChunk& chunk = plan.chunks[i];
+    const double behind = chunk.pause_ms > 0     ? chunk.pause_ms
+                          : chunk.ends_paragraph ? run.care.paragraph_gap_ms
+                                                 : run.care.gap_ms;
+    if (!chunk.speakable) {
+      gap_ms = std::max(gap_ms, behind);
+      continue;
+    }
+    const double seconds = static_cast<double>(joiner.samples()) / config.codec.sample_rate;
+    if (longest > 0 && seconds >= longest) {
+      all.finish = FinishReason::length;
+      break;
+    }
+    request.text = chunk.text;
+    request.seed = seed_of_chunk(seed, i);
+    request.speaker = chunk.voice.empty() ? speaker : chunk.voice;
+    request.language = chunk.language.empty() ? language : chunk.language;
+    request.max_seconds = longest > 0 ? longest - seconds : 0;
+    joiner.begin_chunk(gap_ms);
+    const Spoken spoken = speak_chunk(
+        run, request, output, [&](std::span<const float> s) { joiner.write(s); }, result);
+    const Placed placed = joiner.end_chunk();
+    if (placed.end > placed.begin) run.subtitles.push_back({chunk.text, placed.begin, placed.end});
+    add_chunk(all, spoken);
+    if (was_stopped(spoken.finish)) break;
+    gap_ms = behind;
+  }
+  return all;
+}
+
+Spoken speak_text(Run& run, const SpeakRequest& request, SpeechOutput& output, ItemResult& result) {
+  const SampleSink sink = [&](std::span<const float> samples) { output.write(samples); };
+  if (request.raw_control_tokens) return speak_chunk(run, request, output, sink, result);
+  const SpeechPlan plan = plan_item(run.care, request.text, request.language, run.engine->model());
+  result.warnings.insert(result.warnings.end(), plan.warnings.begin(), plan.warnings.end());
+  for (const PlannedChunk& chunk : plan.chunks) run.log.detail("spoken: " + chunk.text);
+  if (!is_single(plan)) return speak_plan(run, request, plan, output, result);
+  SpeakRequest single = request;
+  single.text = plan.chunks.front().text;
+  if (!plan.chunks.front().voice.empty()) single.speaker = plan.chunks.front().voice;
+  if (!plan.chunks.front().language.empty()) single.language = plan.chunks.front().language;
+  Spoken spoken = speak_chunk(run, single, output, sink, result);
+  run.subtitles.push_back({single.text, 0, spoken.samples});
+  return spoken;
+}
+
+void write_subtitles(Run& run) {
+  if (!run.args.has("subtitles")) return;
+  const std::string path = run.args.text("subtitles");
+  const Orderly orderly;
+  write_file(path, print_subtitles(run.subtitles, run.engine->model().config.codec.sample_rate,
+                                   subtitle_form(path)));
+}
+
 ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {
   const auto begin = Clock::now();
-  std::vector<std::string> warnings;
-  SpeakRequest request = request_of(run, item, warnings);
-  const ModelConfig& config = run.engine->model().config;
-  const uint64_t seed = request.seed;
-  SpeechOutput output(plan, config.codec.sample_rate);
   ItemResult result{.item = &item, .format = std::string(str(plan.format))};
-  for (result.attempts = 1;; ++result.attempts) {
-    request.seed = seed_of_attempt(seed, result.attempts - 1);
-    result.spoken = attempt(run, request, output);
-    const FinishReason finish = result.spoken.finish;
-    if (ended_by_itself(finish) || was_stopped(finish) || result.attempts > run.retries) break;
-    run.log.say(format("{}attempt {} ended with {}: once more", item.where, result.attempts, str(finish)));
-    output.discard();
-  }
+  const SpeakRequest request = request_of(run, item, result.warnings);
+  const ModelConfig& config = run.engine->model().config;
+  SpeechOutput output(plan, config.codec.sample_rate);
+  result.spoken = speak_text(run, request, output, result);
   const bool stopped = was_stopped(result.spoken.finish);
   const auto begin_write = Clock::now();
   stopped ? output.finish_partial() : output.finish();
   write_codes(run, result.spoken, stopped);
+  write_subtitles(run);
   result.spoken.times.write += ms_since(begin_write);
   result.output = output.final_name();
   result.sample_rate = plan.rate_hz > 0 ? plan.rate_hz : config.codec.sample_rate;
   result.samples = output.samples_out();
-  result.seed = seed;
+  result.seed = request.seed;
   result.speaker = request.speaker;
   result.language_asked = item.language.value_or(run.args.text("language", "auto"));
   result.load_ms = run.load_ms;
   result.wall_ms = ms_since(begin);
-  result.warnings = warnings;
   result.warnings.insert(result.warnings.end(), result.spoken.warnings.begin(), result.spoken.warnings.end());
   if (output.clamped() > 0)
     result.warnings.push_back(format("{} samples beyond full scale were clamped", output.clamped()));

@@ -3,6 +3,7 @@
 #include "tools/build_info.h"
 #include "tools/commands.h"
 #include "tools/gen_options.h"
+#include "tools/long_text.h"
 #include "tools/report.h"
 #include "tools/signals.h"
 #include "tools/synthesise.h"
@@ -20,7 +21,8 @@ int run(const Arguments& args) {
   if (args.has("version")) return print_version(args);
   switch (command_of(args)) {
     case GenCommand::speak:
-      return args.has("print-config") ? print_config(args) : synthesise(args);
+      if (args.has("print-config")) return print_config(args);
+      return args.has("print-chunks") ? print_chunks(args) : synthesise(args);
     case GenCommand::doctor:
       return doctor(args);
     case GenCommand::voices:
