@@ -14,7 +14,7 @@ if [ $# -eq 0 ]; then
 fi
 mkdir -p build
 cmake -S . -B build/fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
-  -DTTS_FUZZ=ON -DTTS_SANITIZE=fuzzer-no-link,address,undefined >build/fuzz.configure.log 2>&1 ||
+  -DTTS_FUZZ=ON -DTTS_EMULATOR=OFF -DTTS_SANITIZE=fuzzer-no-link,address,undefined >build/fuzz.configure.log 2>&1 ||
   { cat build/fuzz.configure.log; exit 1; }
 for target in "$@"; do cmake --build build/fuzz --parallel 2 --target "fuzz_$target"; done
 mkdir -p build/fuzz/findings
