@@ -257,7 +257,8 @@ TEST_CASE("a poisoned weight fails the item and names the stage, at every stage"
 TEST_CASE("the parallel predictor draws the codes of the sequential one, for every seed, in fewer passes") {
   for (const char* name : {"tiny-custom-voice", "tiny-custom-voice-1b7"}) {
     const std::shared_ptr<const Model> model = load_model(golden_model(name));
-    Engine parallel = open(model, "cpu"), sequential = open(model, "cpu", 1, "parallel_predictor");
+    // The reference device takes it; on the CPU a pass of 16 rows costs more than it saves, so the CPU does not offer it.
+    Engine parallel = open(model, "reference"), sequential = open(model, "reference", 1, "parallel_predictor");
     SpeakRequest request = request_for(*model, "Hello there.");
     request.sampling.max_new_tokens = 6;
     double passes = 0;
@@ -270,6 +271,6 @@ TEST_CASE("the parallel predictor draws the codes of the sequential one, for eve
       passes += heard.spoken.predictor_passes / seeds;
     }
     std::printf("%s: %.2f passes per frame\n", name, passes);
-    CHECK(passes <= model->config.talker.groups - 1);
+    CHECK(passes < model->config.talker.groups - 1);
   }
 }
