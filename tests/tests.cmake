@@ -20,6 +20,7 @@ foreach(source ${TTS_TESTS})
   catch_discover_tests(${name} TEST_PREFIX "${name}: ")
 endforeach()
 add_dependencies(voice_test tts-gen)  # starts the program
+add_dependencies(bench_test tts-gen tts-bench)
 
 # Fuzz targets (tests/fuzz.h): every tests/fuzz_NAME.cpp. Here they are replayed over tests/data/corpus/NAME; with
 # TTS_FUZZ, which tools/fuzz.sh sets, each becomes a libFuzzer program of its own.

@@ -2,26 +2,28 @@
 #include "base/limits.h"
 #include "tools/bench_ops.h"
 #include "tools/bench_speech.h"
-#include "tools/build_info.h"
-#include "tools/cli.h"
-#include "tools/report.h"
+#include "tools/program.h"
+#include "tools/random_checkpoint.h"
 
-#include <cstdio>
 #include <iterator>
-#include <new>
 
 namespace tts {
 
 namespace {
 
-enum class Command : uint8_t { speech, ops, kCount };
-constexpr CommandSet kSpeech{1}, kOps{2}, kBoth{3};
+enum class Command : uint8_t { speech, ops, checkpoint, kCount };
+constexpr CommandSet kSpeech{1}, kOps{2}, kBoth{3}, kCheckpoint{4}, kAll{7};
 
 constexpr CommandRow kCommands[] = {
     {.name = "", .operands = "", .help = "whole syntheses of the three texts (13, 53 and 115 words)"},
     {.name = "ops",
      .operands = "[NAME]",
      .help = "time every operation whose line contains NAME",
+     .max_operands = 1},
+    {.name = "checkpoint",
+     .operands = "DIR",
+     .help = "write a checkpoint of the published geometry with random weights, for measurements without the published files",
+     .min_operands = 1,
      .max_operands = 1},
 };
 static_assert(std::size(kCommands) == static_cast<size_t>(Command::kCount));
@@ -38,8 +40,8 @@ constexpr OptionRow kOptions[] = {
      .example = "-m DIR --frames 125 --label short"},
     {.name = "repeats", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = 1000,
      .help = "repetitions after the warm-up (default 3)", .example = "--repeats 10"},
-    {.name = "seed", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 0, .most = INT64_MAX,
-     .help = "seed of every repetition (default 1)", .example = "--seed 7"},
+    {.name = "seed", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech | kCheckpoint, .least = 0, .most = INT64_MAX,
+     .help = "seed of every repetition (default 1), or of the random weights (default 0)", .example = "--seed 7"},
     {.name = "dtype", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech, .choices = "auto|f32|bf16",
      .help = "as in tts-gen", .example = "--dtype bf16"},
     {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech, .choices = "none|int8|int4",
@@ -81,16 +83,23 @@ constexpr OptionRow kOptions[] = {
      .group = kGroup, .commands = kBoth,
      .help = "JSON lines instead of a table",
      .example = "ops --json attend"},
-    {.name = "help", .letter = 'h', .group = kGroup, .commands = kBoth, .help = "this page"},
-    {.name = "version", .group = kGroup, .commands = kBoth, .help = "version and commit"},
+    {.name = "size", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kCheckpoint, .choices = "0.6b|1.7b|tiny",
+     .help = "geometry (default 0.6b)", .example = "checkpoint --size 1.7b DIR"},
+    {.name = "type", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kCheckpoint,
+     .choices = "custom_voice|base|voice_design", .help = "model type (default custom_voice)", .example = "checkpoint --type base DIR"},
+    {.name = "tokenizer", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kCheckpoint,
+     .help = "where vocab.json, merges.txt and tokenizer_config.json are copied from (default: the embedded voice)",
+     .example = "checkpoint --tokenizer DIR DIR2"},
+    {.name = "help", .letter = 'h', .group = kGroup, .commands = kAll, .help = "this page"},
+    {.name = "version", .group = kGroup, .commands = kAll, .help = "version and commit"},
     {.name = "completion",
      .kind = ArgKind::choice,
      .value = "SHELL",
-     .group = kGroup, .commands = kBoth,
+     .group = kGroup, .commands = kAll,
      .choices = "bash|zsh|fish",
      .help = "print the completion script of a shell",
      .example = "--completion bash"},
-    {.name = "man", .group = kGroup, .commands = kBoth, .help = "print the man page", .example = "--man"},
+    {.name = "man", .group = kGroup, .commands = kAll, .help = "print the man page", .example = "--man"},
 };
 
 constexpr Program kProgram{
@@ -109,7 +118,7 @@ constexpr Program kProgram{
     .options = kOptions,
 };
 
-int time_speech(const Arguments& args, const std::string& command) {
+void time_speech(const Arguments& args, const std::string& command) {
   SpeechBench bench;
   bench.model = args.text("model", "embedded");
   bench.device.kind = args.text("device", "cpu");
@@ -124,10 +133,9 @@ int time_speech(const Arguments& args, const std::string& command) {
   bench.seed = static_cast<uint64_t>(args.integer("seed", 1));
   bench.output = args.has("line") ? SpeechBench::Output::line : args.has("json") ? SpeechBench::Output::json : SpeechBench::Output::table;
   bench_speech(bench, command);
-  return 0;
 }
 
-int time_ops(const Arguments& args, const std::string& command) {
+void time_ops(const Arguments& args, const std::string& command) {
   BenchOps request;
   request.device = args.text("device", "cpu");
   request.options.threads = static_cast<int>(args.integer("threads", 0));
@@ -137,37 +145,34 @@ int time_ops(const Arguments& args, const std::string& command) {
   request.json = args.has("json");
   request.command = command;
   bench_ops(request);
-  return 0;
 }
 
-int run(const Arguments& args, const std::string& command) {
-  if (args.has("help")) return write_stdout(help_page(kProgram)), 0;
-  if (args.has("man")) return write_stdout(man_page(kProgram, kVersion)), 0;
-  if (args.has("completion")) return write_stdout(completion_script(kProgram, args.text("completion"))), 0;
-  if (args.has("version")) return write_stdout(format("tts-bench {} ({})\n", kVersion, kCommit)), 0;
-  return static_cast<Command>(args.command) == Command::ops ? time_ops(args, command) : time_speech(args, command);
+void write_checkpoint(const Arguments& args) {
+  RandomCheckpoint wanted;
+  wanted.directory = args.operands.front();
+  wanted.size = args.text("size", wanted.size);
+  wanted.type = args.text("type", wanted.type);
+  wanted.tokenizer = args.text("tokenizer", wanted.tokenizer);
+  wanted.seed = static_cast<uint64_t>(args.integer("seed", 0));
+  write_random_checkpoint(wanted);
 }
 
-void complain(const std::string& line) { std::fprintf(stderr, "tts-bench: %s\n", printable(line).c_str()); }
-
-int guarded(int argc, char** argv) {
-  try {
-    std::string command = kProgram.name;
-    for (int i = 1; i < argc; ++i) command += std::string(" ") + argv[i];
-    return run(parse_arguments(kProgram, argc, argv), command);
-  } catch (const Error& error) {
-    complain(error.what());
-    return static_cast<int>(error.exit);
-  } catch (const std::bad_alloc&) {
-    complain("out of memory: the host has no more; a smaller model or fewer operations need less");
-  } catch (const std::exception& error) {
-    complain(std::string("internal failure: ") + error.what());
+void act(const Arguments& args, const std::string& command) {
+  switch (static_cast<Command>(args.command)) {
+    case Command::speech:
+      return time_speech(args, command);
+    case Command::ops:
+      return time_ops(args, command);
+    case Command::checkpoint:
+      return write_checkpoint(args);
+    case Command::kCount:
+      break;
   }
-  return static_cast<int>(Exit::internal);
+  throw Error(Exit::internal, "command {}: unknown", args.command);
 }
 
 }  // namespace
 
 }  // namespace tts
 
-int main(int argc, char** argv) { return tts::guarded(argc, argv); }
+int main(int argc, char** argv) { return tts::run_program(tts::kProgram, argc, argv, tts::act); }

@@ -1,11 +1,6 @@
 // tts-quantize: checkpoint -> int8 or int4 checkpoint that every program of tts-engine loads.
-#include "tools/build_info.h"
-#include "tools/cli.h"
+#include "tools/program.h"
 #include "tools/quantize_checkpoint.h"
-#include "tools/report.h"
-
-#include <cstdio>
-#include <new>
 
 namespace tts {
 
@@ -44,37 +39,16 @@ constexpr Program kProgram{
     .options = kOptions,
 };
 
-int run(const Arguments& args) {
-  if (args.has("help")) return write_stdout(help_page(kProgram)), 0;
-  if (args.has("man")) return write_stdout(man_page(kProgram, kVersion)), 0;
-  if (args.has("completion")) return write_stdout(completion_script(kProgram, args.text("completion"))), 0;
-  if (args.has("version")) return write_stdout(format("tts-quantize {} ({})\n", kVersion, kCommit)), 0;
+void act(const Arguments& args, const std::string&) {
   check(args.operands.size() == 2, Exit::usage, "expected two directories, FROM and TO, got {}", args.operands.size());
   DeviceOptions options;
   options.threads = static_cast<int>(args.integer("threads", 0));
   quantize_checkpoint(args.operands[0], args.operands[1], parse_quant(args.text("quant", "int8")), options,
                       static_cast<int>(args.integer("frames", 60)));
-  return 0;
-}
-
-void complain(const std::string& line) { std::fprintf(stderr, "tts-quantize: %s\n", printable(line).c_str()); }
-
-int guarded(int argc, char** argv) {
-  try {
-    return run(parse_arguments(kProgram, argc, argv));
-  } catch (const Error& error) {
-    complain(error.what());
-    return static_cast<int>(error.exit);
-  } catch (const std::bad_alloc&) {
-    complain("out of memory: the host has no more");
-  } catch (const std::exception& error) {
-    complain(std::string("internal failure: ") + error.what());
-  }
-  return static_cast<int>(Exit::internal);
 }
 
 }  // namespace
 
 }  // namespace tts
 
-int main(int argc, char** argv) { return tts::guarded(argc, argv); }
+int main(int argc, char** argv) { return tts::run_program(tts::kProgram, argc, argv, tts::act); }
