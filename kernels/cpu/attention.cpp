@@ -123,25 +123,62 @@ void store_head(const KvCache& cache, bool value, int64_t at, const float* head,
   }
 }
 
-// scores[query][position]: q . k / sqrt(d)
 template <class T>
-void score(float* scores, const float* q, const Visible& v, int queries) {
-  const int64_t d = v.heads->d, nkv = v.heads->nkv, count = v.last - v.first + 1, whole = d / kLanes * kLanes;
+const T* row_of(const void* memory, const Visible& v, int64_t slot) {
+  return static_cast<const T*>(memory) + (slot * v.heads->nkv + v.kv) * v.heads->d;
+}
+
+// The rows of one head lie nkv heads apart: too far for the hardware to foresee, so later rows are fetched by
+// hand.
+template <class T>
+void fetch(const void* memory, const Visible& v, int64_t slot) {
+  constexpr int64_t kAhead{32};  // positions
+  if (slot + kAhead >= v.cache->capacity) return;
+  const T* row = row_of<T>(memory, v, slot + kAhead);
+  for (int64_t i = 0; i < v.heads->d; i += 64 / int64_t{sizeof(T)}) __builtin_prefetch(row + i);
+}
+
+// scores[query][position] = q . k / sqrt(d), P neighbouring positions from p on; Q queries share the loads.
+template <class T, int Q, int P>
+void score_some(float* scores, const float* q, const Visible& v, int64_t p) {
+  const int64_t d = v.heads->d, count = v.last - v.first + 1, whole = d / kLanes * kLanes;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  int64_t slot = v.first % v.cache->capacity;
-  for (int64_t p = 0; p < count; ++p) {
-    const T* k = static_cast<const T*>(v.cache->k) + (slot * nkv + v.kv) * d;
-    __builtin_prefetch(k + 8 * nkv * d);
-    for (int j = 0; j < queries; ++j) {
-      F products{};
-      for (int64_t i = 0; i < whole; i += kLanes) products = fma(load(q + j * d + i), load(k + i), products);
-      if (whole < d) {
-        products = fma(load_part(q + j * d + whole, d - whole), load_part(k + whole, d - whole), products);
-      }
-      scores[j * count + p] = sum(products) * scale;
-    }
-    if (++slot == v.cache->capacity) slot = 0;
+  const T* keys[P];
+  for (int j = 0; j < P; ++j) {
+    const int64_t slot = (v.first + p + j) % v.cache->capacity;
+    keys[j] = row_of<T>(v.cache->k, v, slot);
+    fetch<T>(v.cache->k, v, slot);
   }
+  F sums[Q][P]{};
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    F key[P];
+    for (int j = 0; j < P; ++j) key[j] = load(keys[j] + i);
+    for (int n = 0; n < Q; ++n) {
+      const F query = load(q + n * d + i);
+      for (int j = 0; j < P; ++j) sums[n][j] = fma(query, key[j], sums[n][j]);
+    }
+  }
+  for (int n = 0; whole < d && n < Q; ++n) {
+    const F query = load_part(q + n * d + whole, d - whole);
+    for (int j = 0; j < P; ++j) sums[n][j] = fma(query, load_part(keys[j] + whole, d - whole), sums[n][j]);
+  }
+  for (int n = 0; n < Q; ++n) {
+    float* out = scores + n * count + p;
+    if constexpr (P == 4) {
+      store_sums(out, sums[n][0], sums[n][1], sums[n][2], sums[n][3]);
+      for (int j = 0; j < P; ++j) out[j] *= scale;
+    } else {
+      for (int j = 0; j < P; ++j) out[j] = sum(sums[n][j]) * scale;
+    }
+  }
+}
+
+template <class T, int Q>
+void score(float* scores, const float* q, const Visible& v) {
+  const int64_t count = v.last - v.first + 1;
+  int64_t p = 0;
+  for (; p + 4 <= count; p += 4) score_some<T, Q, 4>(scores, q, v, p);
+  for (; p < count; ++p) score_some<T, Q, 1>(scores, q, v, p);
 }
 
 // Exponentials in place; the factor that makes their sum 1.
@@ -167,55 +204,71 @@ float soften(float* scores, int64_t count) {
   return 1.0f / sum(total);
 }
 
-// y = sum of weight * v, a block of kLanes * kBlock channels at a time in registers.
-template <class T>
-void gather(float* y, const float* weights, float factor, const Visible& v) {
-  constexpr int kBlock{8};
-  const int64_t d = v.heads->d, nkv = v.heads->nkv, count = v.last - v.first + 1;
-  for (int64_t i = 0; i < d; i += kBlock * kLanes) {
-    F sums[kBlock]{};
-    int64_t slot = v.first % v.cache->capacity;
-    const int64_t width = std::min<int64_t>(kBlock * kLanes, d - i);
-    for (int64_t p = 0; p < count; ++p) {
-      const T* value = static_cast<const T*>(v.cache->v) + (slot * nkv + v.kv) * d + i;
-      __builtin_prefetch(value + 8 * nkv * d);
-      const F weight = broadcast(weights[p] * factor);
-      if (width == kBlock * kLanes) {
-        for (int b = 0; b < kBlock; ++b) sums[b] = fma(weight, load(value + b * kLanes), sums[b]);
-      } else {
-        for (int64_t b = 0; b * kLanes < width; ++b) {
-          const int64_t left = width - b * kLanes;
-          const F part = left >= kLanes ? load(value + b * kLanes) : load_part(value + b * kLanes, left);
-          sums[b] = fma(weight, part, sums[b]);
-        }
-      }
-      if (++slot == v.cache->capacity) slot = 0;
+// y[query] = factor * sum of weight * v in ascending positions, for B vectors of channels from i on; `last`
+// channels in the last vector.
+template <class T, int Q, int B>
+void gather_some(float* y, const float* weights, const float* factors, const Visible& v, int64_t i,
+                 int64_t last) {
+  const int64_t d = v.heads->d, count = v.last - v.first + 1;
+  F sums[Q][B]{};
+  int64_t slot = v.first % v.cache->capacity;
+  for (int64_t p = 0; p < count; ++p) {
+    const T* value = row_of<T>(v.cache->v, v, slot) + i;
+    if (i == 0) fetch<T>(v.cache->v, v, slot);
+    F weight[Q];
+    for (int n = 0; n < Q; ++n) weight[n] = broadcast(weights[n * count + p]);
+    for (int b = 0; b < B; ++b) {
+      const F part =
+          b + 1 < B || last == kLanes ? load(value + b * kLanes) : load_part(value + b * kLanes, last);
+      for (int n = 0; n < Q; ++n) sums[n][b] = fma(weight[n], part, sums[n][b]);
     }
-    for (int64_t b = 0; b * kLanes < width; ++b) {
-      const int64_t left = width - b * kLanes;
-      if (left >= kLanes)
-        store(y + i + b * kLanes, sums[b]);
+    if (++slot == v.cache->capacity) slot = 0;
+  }
+  for (int n = 0; n < Q; ++n) {
+    for (int b = 0; b < B; ++b) {
+      float* out = y + n * d + i + b * kLanes;
+      if (b + 1 < B || last == kLanes)
+        store(out, sums[n][b] * factors[n]);
       else
-        store_part(y + i + b * kLanes, sums[b], left);
+        store_part(out, sums[n][b] * factors[n], last);
     }
   }
 }
 
-void attend(float* y, const float* q, const Visible& v, int queries, float* scores) {
-  const int64_t d = v.heads->d, count = v.last - v.first + 1;
-  const bool narrow = v.cache->dtype == DType::bf16;
-  if (narrow)
-    score<bf16>(scores, q, v, queries);
-  else
-    score<float>(scores, q, v, queries);
-  for (int j = 0; j < queries; ++j) {
-    float* weights = scores + j * count;
-    const float factor = soften(weights, count);
-    if (narrow)
-      gather<bf16>(y + j * d, weights, factor, v);
-    else
-      gather<float>(y + j * d, weights, factor, v);
+template <class T, int Q>
+void gather(float* y, const float* weights, const float* factors, const Visible& v) {
+  constexpr int64_t kBlock{TTS_LANES == 16 ? 8 : 4};  // vectors; with two queries 16 of 32, 8 of 16 registers
+  const int64_t d = v.heads->d;
+  int64_t i = 0;
+  for (; i + kBlock * kLanes <= d; i += kBlock * kLanes) {
+    gather_some<T, Q, kBlock>(y, weights, factors, v, i, kLanes);
   }
+  for (; i < d; i += kLanes)
+    gather_some<T, Q, 1>(y, weights, factors, v, i, std::min<int64_t>(kLanes, d - i));
+}
+
+template <class T, int Q>
+void attend_some(float* y, const float* q, const Visible& v, float* scores) {
+  const int64_t count = v.last - v.first + 1;
+  float factors[Q];
+  score<T, Q>(scores, q, v);
+  for (int n = 0; n < Q; ++n) factors[n] = soften(scores + n * count, count);
+  gather<T, Q>(y, scores, factors, v);
+}
+
+template <class T>
+void attend_all(float* y, const float* q, const Visible& v, int queries, float* scores) {
+  const int64_t d = v.heads->d;
+  int n = 0;
+  for (; n + 2 <= queries; n += 2) attend_some<T, 2>(y + n * d, q + n * d, v, scores);
+  if (n < queries) attend_some<T, 1>(y + n * d, q + n * d, v, scores);
+}
+
+void attend(float* y, const float* q, const Visible& v, int queries, float* scores) {
+  if (v.cache->dtype == DType::bf16)
+    attend_all<bf16>(y, q, v, queries, scores);
+  else
+    attend_all<float>(y, q, v, queries, scores);
 }
 
 }  // namespace
