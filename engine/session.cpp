@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <thread>
 
 namespace tts {
@@ -84,9 +85,18 @@ Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
 
 // ---- memory ------------------------------------------------------------------------------------------------------------
 
+// The device the codec computes on: a second one beside the language model's where there is such a thing.
+template <class D>
+static D& codec_device(D& d) {
+  if constexpr (requires { d.beside(); }) {
+    if (d.switches().on(Ablate::codec_overlap)) return d.beside();
+  }
+  return d;
+}
+
 template <class D>
 SessionSpace<D>::SessionSpace(D& device, const Model& loaded, DType dtype)
-    : d(device), model(loaded), cache_dtype(dtype), decoder(device, loaded.config.codec, loaded.decoder, kCodecCallFrames) {
+    : d(device), model(loaded), cache_dtype(dtype), decoder(codec_device(device), loaded.config.codec, loaded.decoder, kCodecCallFrames) {
   samples = static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
 }
 
@@ -123,32 +133,48 @@ int64_t official_cut(int reference_frames, int frames, int64_t samples_per_frame
   return static_cast<int64_t>(reference_frames / total * static_cast<double>(samples_per_frame * (reference_frames + frames)));
 }
 
-// Frames of codes in, checked and guarded samples out, in order.
+// Frames of codes in, checked and guarded samples out, in order. A decoder call runs beside the next frames of the language
+// model where the device can do that, and its samples are handed out between two frames; otherwise it runs at once.
 template <class D>
 class SampleFlow {
  public:
   SampleFlow(SessionSpace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks, Spoken& spoken,
              Clock::time_point begin)
       : w_(w), request_(request), callbacks_(callbacks), spoken_(spoken), begin_(begin),
-        guard_(w.model.config.codec.samples_per_frame, w.model.config.codec.sample_rate, request.guard) {}
+        guard_(w.model.config.codec.samples_per_frame, w.model.config.codec.sample_rate, request.guard),
+        beside_(&codec_device(w.d) != &w.d) {}
+  SampleFlow(const SampleFlow&) = delete;
+  ~SampleFlow() {
+    try {
+      finish_call();  // only after another error: nothing may use the session's memory when it is gone
+    } catch (...) {   // the first error is the one that is reported
+    }
+  }
 
   // The reference part of an in-context prompt: its samples are dropped, its state stays (spec/codec-streaming.md section 4).
   void prime(int reference_frames) {
     w_.decoder.reset();
-    w_.decoder.prime(nullptr, w_.m.reference_codes, reference_frames);
+    if (reference_frames > 0) start_call(w_.m.reference_codes, reference_frames, true);
   }
 
   // Frames [taken, done) that make a full chunk, or all of them at the end. True: the guard tripped.
   bool take(int done, bool at_end) {
     const int K = w_.model.config.talker.groups;
-    while (taken_ < done && !tripped_) {
+    while (!tripped_) {
       const int want = std::min(kCodecCallFrames, taken_ == 0 ? request_.first_chunk_frames : request_.chunk_frames);
-      if (done - taken_ < want && !at_end) return false;
+      if (called_) {
+        // Nobody waits for the codec but the first chunk, the end, and a language model that is far ahead of it.
+        const bool wait = at_end || (pushed_frames_ == 0 && done > 0) || done - taken_ >= 2 * want;
+        if (!wait && call_runs()) return false;
+        collect();
+        continue;
+      }
+      if (taken_ == done || (done - taken_ < want && !at_end)) return false;
       const int n = std::min(want, done - taken_);
-      push(decode_chunk(w_.m.state.codes + int64_t{taken_} * K, n));
+      start_call(w_.m.state.codes + int64_t{taken_} * K, n, false);
       taken_ += n;
     }
-    return tripped_;
+    return true;
   }
 
   // Everything at once, for the official behaviours that need the whole: codes of the reference, then of the item.
@@ -175,13 +201,50 @@ class SampleFlow {
   int covered_frames() const { return guard_.covered_frames(); }
 
  private:
-  std::vector<float> decode_chunk(const int32_t* codes, int frames) {
-    const Stage stage("codec", spoken_.times.codec);
-    const int64_t count = int64_t{frames} * w_.model.config.codec.samples_per_frame;
-    std::vector<float> out(static_cast<size_t>(count));
-    w_.decoder.decode(w_.samples, codes, frames);
-    w_.d.download(out.data(), w_.samples, count * 4);
-    return out;
+  // ---- one call of the decoder; nothing else uses the decoder between start_call and collect
+  struct Call {
+    const int32_t* codes;
+    int frames;
+    bool prime;
+    double codec_ms = 0;
+  };
+
+  static void run_call(void* flow) {
+    auto& self = *static_cast<SampleFlow*>(flow);
+    Call& call = *self.called_;
+    const Stage stage("codec", call.codec_ms);
+    if (call.prime) self.w_.decoder.prime(nullptr, call.codes, call.frames);
+    else self.w_.decoder.decode(self.w_.samples, call.codes, call.frames);
+  }
+
+  void start_call(const int32_t* codes, int frames, bool prime) {
+    called_ = Call{codes, frames, prime};
+    if constexpr (requires { w_.d.start(run_call, this); }) {
+      if (beside_) return w_.d.start(run_call, this);
+    }
+    run_call(this);
+  }
+
+  bool call_runs() {
+    if constexpr (requires { w_.d.job_runs(); }) return beside_ && w_.d.job_runs();
+    return false;
+  }
+
+  void finish_call() {
+    if constexpr (requires { w_.d.finish(); }) {
+      if (beside_ && called_) w_.d.finish();
+    }
+  }
+
+  void collect() {
+    finish_call();
+    const Call call = *called_;
+    called_.reset();
+    spoken_.times.codec += call.codec_ms;
+    if (call.prime) return;
+    std::vector<float> out(static_cast<size_t>(call.frames) * static_cast<size_t>(w_.model.config.codec.samples_per_frame));
+    w_.d.download(out.data(), w_.samples, static_cast<int64_t>(out.size()) * 4);
+    push(out);
   }
 
   void push(const std::vector<float>& samples) {
@@ -212,7 +275,9 @@ class SampleFlow {
   Spoken& spoken_;
   Clock::time_point begin_;
   SpeechGuard guard_;
-  int taken_ = 0, pushed_frames_ = 0;
+  const bool beside_;
+  std::optional<Call> called_;
+  int taken_ = 0, pushed_frames_ = 0;  // frames given to the decoder; frames whose samples went through the guard
   bool tripped_ = false;
 };
 

@@ -210,6 +210,9 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.switches() } -> std::convertible_to<const Switches&>;
   // --- optional: D::kHostMemory = true says that device memory is host memory and work is done when a call returns; then the
   // host may read codes between operations.
+  // --- optional: a device that can do two things at once offers d.beside(), a second device on the same memory (or itself, when
+  // it cannot after all), and d.start(job, argument): job(argument) runs on the second one beside what is called next;
+  // d.job_runs(); d.finish() waits for it and throws what it threw.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
   // then depend on nothing but device memory. Without it the engine calls body().
 };

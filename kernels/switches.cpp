@@ -17,6 +17,7 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"run_ahead", "enqueue frames before the host knows that the sequence goes on"},
     {"parallel_predictor", "draw all codes of a frame from a guess and repeat from the first that changes"},
+    {"codec_overlap", "decode on a core of its own beside the language model"},
 };
 static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
 

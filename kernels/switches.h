@@ -15,6 +15,7 @@ namespace tts {
 enum class Ablate : uint8_t {
   run_ahead,        // the host enqueues frames before it knows that the sequence goes on
   parallel_predictor,  // the codes of a frame as a fixed point: all rows of a pass at once, fewer passes
+  codec_overlap,    // the codec decodes on its own core beside the language model
   kCount,
 };
 
@@ -30,7 +31,7 @@ Switches parse_ablations(std::string_view comma_separated);  // unknown name: Ex
 struct DeviceOptions {
   int index = 0;            // of the GPU
   int threads = 0;          // of the CPU; 0: chosen (and explained by `doctor`)
-  std::string cpu_level;    // "": best the CPU has; else portable, avx2, avx512, vnni, amx
+  std::string cpu_level;    // "": best the CPU has; else portable, avx2, avx512, vnni
   Switches switches;
 };
 

@@ -145,7 +145,7 @@ TEST_CASE("a pool runs every chunk once, for any number of threads and of loops"
     for (int loop = 0; loop < 300; ++loop) {
       const int chunks = loop % 41;
       std::vector<int> runs(static_cast<size_t>(chunks), 0);
-      pool.run(chunks, [&](int chunk, int thread) {
+      pool.run(0, chunks, [&](int chunk, int thread) {
         runs[static_cast<size_t>(chunk)] += thread < threads ? 1 : 100;
       });
       REQUIRE(runs == std::vector<int>(static_cast<size_t>(chunks), 1));

@@ -243,7 +243,7 @@ constexpr OptionRow kOptions[] = {
      .commands = kOnDevice, .least = 1, .most = 1024, .help = "of the CPU (chosen; doctor says how many)",
      .example = "--threads 2 'Hello.' -o hello.wav"},
     {.name = "cpu-level", .kind = ArgKind::choice, .value = "NAME", .group = "Device", .commands = kOnDevice,
-     .choices = "portable|avx2|avx512|vnni|amx", .help = "instruction set (the best that the CPU has)",
+     .choices = "portable|avx2|avx512|vnni", .help = "instruction set (the best that the CPU has)",
      .example = "--cpu-level portable 'Hello.' -o hello.wav"},
     {.name = "ablate", .kind = ArgKind::text, .value = "NAME,...", .group = "Device", .commands = kOnDevice,
      .help = "switch optimisations off by name; --print-config lists them",

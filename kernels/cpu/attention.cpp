@@ -48,7 +48,7 @@ void Cpu::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k
         cache.capacity);
   const int64_t reach = std::min<int64_t>(heads.window > 0 ? heads.window : cache.capacity, cache.capacity);
   const int64_t scratch = (reach + d) * shared;  // scores, prepared queries
-  float* memory = scores_.get<float>(scratch * pool_->threads());
+  float* memory = scores_.get<float>(scratch * team_.threads());
 
   const auto append = [&](int unit, int thread) {
     const int64_t row = unit / heads.nkv, h = unit % heads.nkv;
@@ -77,12 +77,12 @@ void Cpu::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k
   if (alone || rows == 1) {
     for (int unit = 0; unit < units; ++unit) append(unit, 0);
   } else {
-    pool_->run(units, append);
+    team_.run(units, append);
   }
   if (alone) {
     for (int unit = 0; unit < units; ++unit) compute(unit, 0);
   } else {
-    pool_->run(units, compute);
+    team_.run(units, compute);
   }
 }
 

@@ -47,15 +47,15 @@ Ceilings Cpu::measure_ceilings() {
   // when its turn comes again.
   constexpr int64_t kRounds{20'000}, kFloats{int64_t{1} << 26}, kPiece{1 << 20}, kSlice{1 << 15};
   volatile float sink = 0;
-  const int threads = pool_->threads();
+  const int threads = team_.threads();
   const double arithmetic = best_seconds(
-      200, [&] { pool_->run(threads, [&](int, int) { sink = kernels.multiply_add(kRounds); }); });
+      200, [&] { team_.run(threads, [&](int, int) { sink = kernels.multiply_add(kRounds); }); });
   auto* memory = static_cast<float*>(memory_.allocate(kFloats * int64_t{sizeof(float)}));
   std::fill(memory, memory + kFloats, 1.0f);
   int64_t piece = 0;
   const double reading = best_seconds(4 * kFloats / kPiece, [&] {
     const float* begin = memory + piece++ % (kFloats / kPiece) * kPiece;
-    pool_->run(kPiece / kSlice, [&](int slice, int) { sink = kernels.read(begin + slice * kSlice, kSlice); });
+    team_.run(kPiece / kSlice, [&](int slice, int) { sink = kernels.read(begin + slice * kSlice, kSlice); });
   });
   memory_.release(memory);
   return {2.0 * 16 * kernels.lanes * kRounds * threads / arithmetic / 1e9, kPiece * 4.0 / reading / 1e9};

@@ -86,7 +86,7 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
     const int64_t some = std::min<int64_t>(piece, rows - begin), outputs = some / stride;
     std::copy(history, history + old * in, window);
     const int64_t slices = std::max<int64_t>(1, some * in >> 14);  // 16384 values: 10 us of sines
-    pool_->run(static_cast<int>(slices), [&](int slice, int) {
+    team_.run(static_cast<int>(slices), [&](int slice, int) {
       const int64_t first = some * slice / slices, last = some * (slice + 1) / slices;
       kernels.activate(window + (old + first) * in, x + (begin + first) * in, last - first, conv, snake);
     });
@@ -110,7 +110,7 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
     if (outputs * conv.out * conv.taps * in < kWorthSharing) {
       for (int index = 0; index < units; ++index) unit(index, 0);
     } else {
-      pool_->run(units, unit);
+      team_.run(units, unit);
     }
   }
 }
@@ -124,7 +124,7 @@ Tensor Cpu::place(const Tensor& tensor) {
   auto* panels = static_cast<float*>(
       memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
   const int64_t count = (out + kernels.columns - 1) / kernels.columns;
-  pool_->run(static_cast<int>(count), [&](int panel, int) {
+  team_.run(static_cast<int>(count), [&](int panel, int) {
     kernels.pack(panels + panel * kernels.columns * depth, tensor, panel * kernels.columns);
   });
   Tensor placed = tensor;
@@ -154,7 +154,7 @@ void Cpu::depthwise(float* y, const float* x, const Tensor& weight, const Tensor
   if (rows < 8) {
     for (int row = 0; row < rows; ++row) one(row, 0);
   } else {
-    pool_->run(rows, one);
+    team_.run(rows, one);
   }
 }
 

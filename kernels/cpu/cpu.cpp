@@ -7,7 +7,12 @@ namespace tts {
 Cpu::Cpu(const DeviceOptions& options)
     : switches_(options.switches),
       level_(choose_level(options.cpu_level)),
-      pool_(std::make_unique<Pool>(options.threads > 0 ? options.threads : default_placement().threads)) {}
+      team_(std::make_shared<Pool>(options.threads > 0 ? options.threads : default_placement().threads), 0) {
+  if (team_.threads() > 1) beside_.reset(new Cpu(*this, 1));
+}
+
+Cpu::Cpu(const Cpu& first, int lane)
+    : switches_(first.switches_), level_(first.level_), team_(first.team_.shared(), lane) {}
 
 std::vector<std::string_view> Cpu::levels() {
   std::vector<std::string_view> names;

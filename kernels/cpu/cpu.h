@@ -85,20 +85,32 @@ class Cpu {
 
   static std::string_view kind() { return "cpu"; }
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
-  int threads() const { return pool_->threads(); }
+  int threads() const { return team_.threads(); }
   int64_t memory_bytes() const {
-    return memory_.bytes() + normed_.bytes() + rows_.bytes() + scores_.bytes() + window_.bytes();
+    return memory_.bytes() + normed_.bytes() + rows_.bytes() + scores_.bytes() + window_.bytes() +
+           (beside_ ? beside_->memory_bytes() : 0);
   }
   Counters counters() const { return counters_; }
   const Switches& switches() const { return switches_; }
+
+  // Two things at once: a second device with scratch of its own on the same threads and memory (with one
+  // thread: this one), and a job that uses it beside what is called here next. finish() throws what the job
+  // threw.
+  Cpu& beside() { return beside_ ? *beside_ : *this; }
+  void start(Pool::Job job, void* argument) { team_.pool().start(job, argument); }
+  bool job_runs() const { return team_.pool().job_runs(); }
+  void finish() { team_.pool().finish(); }
+
   Ceilings measure_ceilings();  // takes about two seconds
 
  private:
+  Cpu(const Cpu& first, int lane);  // the one beside it
   void convolve(float* y, const float* x, const Conv& conv, float* history, int rows, bool add);
 
   Switches switches_;
   Level level_;
-  std::unique_ptr<Pool> pool_;
+  Team team_;
+  std::unique_ptr<Cpu> beside_;
   HostMemory memory_;
   Counters counters_;
   GrowingMemory normed_;  // rows after a norm

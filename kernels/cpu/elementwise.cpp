@@ -33,7 +33,7 @@ void Cpu::norm(float* y, const float* x, const Norm& norm, int rows) {
   if (rows < 8) {
     for (int row = 0; row < rows; ++row) one(row, 0);
   } else {
-    pool_->run(rows, one);
+    team_.run(rows, one);
   }
 }
 

@@ -68,7 +68,7 @@ void pool_channels(float* y, const float* x, const float* scores, int channels, 
 }  // namespace
 
 void Cpu::pool(float* y, const float* x, const float* scores, int C, int rows) {
-  pool_->run((C + kPoolChannels - 1) / kPoolChannels, [&](int chunk, int) {
+  team_.run((C + kPoolChannels - 1) / kPoolChannels, [&](int chunk, int) {
     const int first = chunk * kPoolChannels, channels = std::min(kPoolChannels, C - first);
     pool_channels(y + first, x + first, scores ? scores + first : nullptr, channels, C, rows);
   });
@@ -98,7 +98,7 @@ float distance(const float* a, const float* b, int64_t n) {
 
 void Cpu::nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows) {
   const int64_t V = table.rows(), W = table.columns();
-  pool_->run(rows, [&](int r, int) {
+  team_.run(rows, [&](int r, int) {
     float* row = x + r * W;
     float nearest = HUGE_VALF;
     int64_t code = -1;

@@ -72,7 +72,7 @@ struct Product {
   int rows;
 };
 
-Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, const float* x,
+Product prepare(const MatvecKernels& kernels, const Team& team, GrowingMemory& space, const float* x,
                 const Tensor& w, int rows) {
   Product p{kernels, {x, w.columns()}, rows};
   if (!is_quantized(w.dtype)) return p;
@@ -91,7 +91,7 @@ Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, 
   if (rows < 4) {  // sharing costs more than it saves
     for (int row = 0; row < rows; ++row) quantize(row, 0);
   } else {
-    pool.run(rows, quantize);
+    team.run(rows, quantize);
   }
   p.x.steps = steps, p.x.scale = scale, p.x.offset = offset, p.x.offsets = offsets;
   return p;
@@ -99,7 +99,7 @@ Product prepare(const MatvecKernels& kernels, Pool& pool, GrowingMemory& space, 
 
 // body(first output, count, first row, rows) over all blocks; a small product stays on the calling thread.
 template <class Body>
-void for_blocks(Pool& pool, int64_t M, int64_t K, int rows, const Body& body) {
+void for_blocks(const Team& team, int64_t M, int64_t K, int rows, const Body& body) {
   constexpr int64_t kWorthSharing{1 << 16};  // products; about 5 us on one core
   const int chunks = static_cast<int>((M + kChunk - 1) / kChunk);
   const auto chunk = [&](int i, int) {
@@ -109,7 +109,7 @@ void for_blocks(Pool& pool, int64_t M, int64_t K, int rows, const Body& body) {
   if (M * K * rows < kWorthSharing) {
     for (int i = 0; i < chunks; ++i) chunk(i, 0);
   } else {
-    pool.run(chunks, chunk);
+    team.run(chunks, chunk);
   }
 }
 
@@ -133,8 +133,8 @@ const float* at(const Tensor& vector, int64_t first) { return vector ? vector.f3
 void Cpu::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
   const int64_t M = w.rows();
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
-  const Product p = prepare(kernels, *pool_, rows_, x, w, rows);
-  for_blocks(*pool_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
+  const Product p = prepare(kernels, team_, rows_, x, w, rows);
+  for_blocks(team_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, w, first, count, row, some);
     for (int r = 0; r < some; ++r) {
@@ -147,8 +147,8 @@ void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bi
                      int rows) {
   const int64_t M = w.rows();
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
-  const Product p = prepare(kernels, *pool_, rows_, x, w, rows);
-  for_blocks(*pool_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
+  const Product p = prepare(kernels, team_, rows_, x, w, rows);
+  for_blocks(team_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, w, first, count, row, some);
     for (int r = 0; r < some; ++r) {
@@ -163,7 +163,7 @@ void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int 
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
   float* normed = normed_.get<float>(rows * H);
   norm(normed, x, n, rows);
-  const Product p = prepare(kernels, *pool_, rows_, normed, w.q, rows);
+  const Product p = prepare(kernels, team_, rows_, normed, w.q, rows);
   int64_t column = 0, chunks = 0;
   struct Part {
     const Tensor* w;
@@ -174,7 +174,7 @@ void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int 
     parts[i] = {part, column, chunks};
     column += part->rows(), chunks += (part->rows() + kChunk - 1) / kChunk;
   }
-  for_blocks(*pool_, chunks * kChunk, H, rows, [&](int64_t begin, int64_t, int row, int some) {
+  for_blocks(team_, chunks * kChunk, H, rows, [&](int64_t begin, int64_t, int row, int some) {
     const int64_t chunk = begin / kChunk;
     const Part& part = parts[chunk >= parts[2].chunk ? 2 : chunk >= parts[1].chunk ? 1 : 0];
     const int64_t first = (chunk - part.chunk) * kChunk,
@@ -192,8 +192,8 @@ void Cpu::gated(float* y, const float* x, const Norm& n, const Tensor& gate, con
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
   float* normed = normed_.get<float>(rows * H);
   norm(normed, x, n, rows);
-  const Product p = prepare(kernels, *pool_, rows_, normed, gate, rows);
-  for_blocks(*pool_, M, 2 * H, rows, [&](int64_t first, int64_t count, int row, int some) {
+  const Product p = prepare(kernels, team_, rows_, normed, gate, rows);
+  for_blocks(team_, M, 2 * H, rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float g[kRowBlock * kChunk], u[kRowBlock * kChunk];
     dots(p, g, gate, first, count, row, some);
     dots(p, u, up, first, count, row, some);

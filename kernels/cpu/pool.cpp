@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fstream>
 #include <set>
+#include <utility>
 
 namespace tts {
 
@@ -36,58 +37,100 @@ void wait_for_change(const std::atomic<int>& value, int old) {
 
 }  // namespace
 
-Pool::Pool(int threads) {
+Pool::Pool(int threads) : total_(threads) {
   for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { live(thread); });
 }
 
 Pool::~Pool() {
   stop_ = true;
-  loop_.fetch_add(1);
-  loop_.notify_all();
+  announce();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void Pool::share(int chunks, Call call, const void* body) {
+void Pool::announce() {
+  news_.fetch_add(1, std::memory_order_release);
+  news_.notify_all();
+}
+
+void Pool::share(Lane& lane, int chunks, Call call, const void* body) {
   check(chunks >= 0 && chunks <= static_cast<int>(kChunkMask), Exit::internal, "a loop of {} chunks", chunks);
-  const auto loop = static_cast<uint32_t>(loop_.load(std::memory_order_relaxed) + 1) & 0xffffffu;
-  call_ = call, body_ = body;
-  done_.store(0, std::memory_order_relaxed);
-  ticket_.store(uint64_t{loop} << (2 * kChunkBits) | static_cast<uint64_t>(chunks) << kChunkBits,
-                std::memory_order_release);
-  loop_.fetch_add(1, std::memory_order_release);
-  loop_.notify_all();
-  work(loop, 0);
-  for (int done = done_.load(std::memory_order_acquire); done < chunks;
-       done = done_.load(std::memory_order_acquire)) {
-    wait_for_change(done_, done);
+  const uint64_t loop = (lane.ticket.load(std::memory_order_relaxed) >> (2 * kChunkBits)) + 1;
+  lane.call = call, lane.body = body;
+  lane.done.store(0, std::memory_order_relaxed);
+  lane.ticket.store(loop << (2 * kChunkBits) | static_cast<uint64_t>(chunks) << kChunkBits,
+                    std::memory_order_release);
+  announce();
+  help(lane, lane.owner);
+  for (int done = lane.done.load(std::memory_order_acquire); done < chunks;
+       done = lane.done.load(std::memory_order_acquire)) {
+    wait_for_change(lane.done, done);
   }
 }
 
-// Claims chunks while the loop is still the one the thread was called for. What call_ and body_ hold is read
-// only after a successful claim: the caller cannot leave before that chunk is done.
-void Pool::work(uint32_t loop, int thread) {
-  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+// Claims chunks while there are any. What call and body hold is read only after a successful claim: the owner
+// cannot leave before that chunk is done.
+bool Pool::help(Lane& lane, int thread) {
+  bool helped = false;
+  uint64_t ticket = lane.ticket.load(std::memory_order_acquire);
   for (;;) {
     const uint64_t chunks = ticket >> kChunkBits & kChunkMask, next = ticket & kChunkMask;
-    if (ticket >> (2 * kChunkBits) != loop || next >= chunks) return;
-    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
-                                       std::memory_order_acquire))
+    if (next >= chunks) return helped;
+    if (!lane.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                           std::memory_order_acquire))
       continue;
-    call_(body_, static_cast<int>(next), thread);
-    done_.fetch_add(1, std::memory_order_acq_rel);
-    done_.notify_one();
-    ticket = ticket_.load(std::memory_order_acquire);
+    lane.call(lane.body, static_cast<int>(next), thread);
+    lane.done.fetch_add(1, std::memory_order_acq_rel);
+    lane.done.notify_one();
+    helped = true;
+    ticket = lane.ticket.load(std::memory_order_acquire);
   }
 }
 
 void Pool::live(int thread) {
-  int seen = 0;
+  const bool takes_jobs = thread + 1 == total_;
   for (;;) {
-    wait_for_change(loop_, seen);
-    seen = loop_.load(std::memory_order_acquire);
+    const int seen = news_.load(std::memory_order_acquire);
     if (stop_.load()) return;
-    work(static_cast<uint32_t>(seen) & 0xffffffu, thread);
+    if (takes_jobs && job_state_.load(std::memory_order_acquire) == JobState::waiting) {
+      run_job(thread);
+      continue;
+    }
+    const bool helped = help(lanes_[0], thread) | help(lanes_[1], thread);
+    if (!helped) wait_for_change(news_, seen);
   }
+}
+
+// ---- jobs
+// --------------------------------------------------------------------------------------------------------
+
+void Pool::start(Job job, void* argument) {
+  check(!workers_.empty() && !job_runs(), Exit::internal, "pool: a job beside {} threads, one running: {}",
+        threads(), job_runs());
+  job_ = job, job_argument_ = argument;
+  job_state_.store(JobState::waiting, std::memory_order_release);
+  announce();
+}
+
+void Pool::run_job(int thread) {
+  job_state_.store(JobState::running, std::memory_order_relaxed);
+  lanes_[1].owner = thread;
+  try {
+    job_(job_argument_);
+  } catch (...) {
+    job_error_ = std::current_exception();
+  }
+  lanes_[1].owner = 0;
+  job_state_.store(JobState::done, std::memory_order_release);
+  announce();
+}
+
+void Pool::finish() {
+  for (;;) {
+    const int seen = news_.load(std::memory_order_acquire);
+    if (!job_runs()) break;
+    if (!help(lanes_[1], 0)) wait_for_change(news_, seen);
+  }
+  if (job_error_) std::rethrow_exception(std::exchange(job_error_, nullptr));
 }
 
 // ---- how many
