@@ -8,8 +8,6 @@ namespace tts {
 
 namespace {
 
-constexpr int64_t kSafeTokens{200};  // 810 frames, 65 s
-
 int64_t characters_of(std::string_view text) {
   return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
 }
@@ -37,7 +35,7 @@ class SpeechPlanner {
     const ChunkRules chunks{
         rules_.split, language,
         [&](std::string_view t) { return by_characters ? characters_of(t) : tokens_of(t); },
-        by_characters ? voice_.max_characters : kSafeTokens};
+        by_characters ? voice_.max_characters : rules_.reach_tokens};
     for (const Chunk& chunk : plan_chunks(text, chunks)) {
       PlannedChunk planned{.text = text.substr(chunk.begin, chunk.end - chunk.begin),
                            .voice = part.voice,

@@ -13,12 +13,16 @@ namespace tts {
 
 enum class Markup : uint8_t { none, pauses, ssml };
 
+inline constexpr int kSafeTokens{200};  // 810 frames, 65 s
+inline constexpr int kCarryTokens{60};  // 250 frames, 20 s: what was said leads on what follows
+
 struct SpeechPlanRules {
   std::string language = "auto";
   SplitMode split = SplitMode::automatic;
   Markup markup = Markup::none;
   CleanRules clean = {};
   bool numbers = false;
+  int reach_tokens = kSafeTokens;  // of a chunk
   std::optional<Lexicon> lexicon = {};
   std::function<std::string(std::string_view)> language_of = {};  // of xml:lang
 };

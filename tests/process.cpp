@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -130,6 +131,16 @@ Finished run(const std::string& program, const std::vector<std::string>& argumen
 
 Finished tts_gen(const std::vector<std::string>& arguments, const RunOptions& options) {
   return run(TTS_BIN_DIR "/tts-gen", arguments, options);
+}
+
+std::vector<std::string> merged(const std::vector<std::string>& defaults, const std::vector<std::string>& more) {
+  std::vector<std::string> words;
+  for (size_t i = 0; i + 1 < defaults.size(); i += 2) {
+    if (std::find(more.begin(), more.end(), defaults[i]) == more.end())
+      words.insert(words.end(), {defaults[i], defaults[i + 1]});
+  }
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 std::string file_bytes(const std::string& path) {

@@ -51,7 +51,8 @@ constexpr OptionRow kOptions[] = {
     {.name = "input", .kind = ArgKind::choice, .value = "KIND", .group = "Text", .commands = kText,
      .choices = "text|lines|jsonl|ssml",
      .help = "what the text is: one item; one item per line; one JSON object per line with the keys id, "
-             "text, speaker, language, instruct, seed, output. Several items are written below --output-dir",
+             "text, speaker, language, instruct, seed, output, ref_audio, ref_text, voice; a small part of SSML. "
+             "Several items are written below --output-dir, or to --join",
      .example = "--input jsonl -f items.jsonl -d out"},
     {.name = "raw-control-tokens", .group = "Text", .commands = kText,
      .help = "the official behaviour: names of control tokens inside the text become control tokens",
@@ -74,6 +75,16 @@ constexpr OptionRow kOptions[] = {
     {.name = "paragraph-gap-ms", .kind = ArgKind::integer, .value = "N", .group = "Text care",
      .commands = kSpeak, .least = 0, .most = 60'000, .help = "silence between paragraphs (700)",
      .example = "--paragraph-gap-ms 1000 -f story.txt -o story.wav"},
+    {.name = "join", .kind = ArgKind::path, .value = "FILE|-", .group = "Text care", .commands = kSpeak,
+     .help = "one audio file of several items, in their order; the first item that fails ends it",
+     .example = "--join play.wav --subtitles play.srt --input jsonl -f play.jsonl"},
+    {.name = "carry", .group = "Text care", .commands = kSpeak,
+     .help = "a cloned voice keeps its manner: each chunk (at most 20 s) is part of the reference of the next one",
+     .example = "--carry --voice anna.ttsvoice -m DIR -f story.txt -o story.wav"},
+    {.name = "job", .kind = ArgKind::path, .value = "DIR", .group = "Text care", .commands = kSpeak,
+     .help = "keep every finished chunk in this directory (made when it does not exist): the same command continues after "
+             "a crash or an edit, and speaks only what is missing or has changed",
+     .example = "--job story.job -f story.txt -o story.wav"},
     {.name = "markup", .kind = ArgKind::choice, .value = "KIND", .group = "Text care", .commands = kSpeak,
      .choices = "none|pauses", .help = "pauses: '[pause 500ms]' in the text is silence",
      .example = "--markup pauses 'One. [pause 1s] Two.' -o count.wav"},

@@ -50,6 +50,7 @@ TextCare text_care_of(const Arguments& args) {
   care.rules.numbers = args.has("numbers");
   if (args.has("lexicon")) care.rules.lexicon = Lexicon::load(args.text("lexicon"));
   care.rules.language_of = language_of_tag;
+  if (args.has("carry")) care.rules.reach_tokens = kCarryTokens;
   care.gap_ms = static_cast<double>(args.integer("gap-ms", static_cast<int64_t>(kGapMs)));
   care.paragraph_gap_ms =
       static_cast<double>(args.integer("paragraph-gap-ms", static_cast<int64_t>(kParagraphGapMs)));
@@ -78,9 +79,10 @@ bool is_single(const SpeechPlan& plan) {
   return plan.chunks.size() == 1 && plan.chunks.front().pause_ms == 0;
 }
 
-uint64_t seed_of_chunk(uint64_t seed, size_t chunk) {
-  constexpr uint64_t kChunks{0x5eed'c4a9'0000'0000u};  // apart from the seeds of attempts
-  return chunk == 0 ? seed : seed_of_attempt(seed ^ kChunks, static_cast<int>(chunk));
+uint64_t seed_of_chunk(uint64_t seed, std::string_view text, int repeat) {
+  uint64_t words = 0xcbf29ce484222325u;  // FNV-1a
+  for (const char c : text) words = (words ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+  return seed_of_attempt(seed ^ words, 1 + repeat);
 }
 
 int print_chunks(const Arguments& args) {

@@ -20,7 +20,10 @@ TextCare text_care_of(const Arguments& args);
 SpeechPlan plan_item(const TextCare& care, const std::string& text, const std::string& language,
                      const Model& model);
 bool is_single(const SpeechPlan& plan);               // spoken as one item, as it is
-uint64_t seed_of_chunk(uint64_t seed, size_t chunk);  // chunk 0 has the item's own
+
+// A chunk is known by its words, and by how often they were spoken before: what is put in front of it does
+// not change how it sounds.
+uint64_t seed_of_chunk(uint64_t seed, std::string_view text, int repeat);
 int print_chunks(const Arguments& args);
 
 }  // namespace tts

@@ -58,15 +58,30 @@ void Log::detail(std::string_view line) const {
 ProgressLine::ProgressLine(std::string_view when, const Log& log)
     : shown_(when == "always" || (when == "auto" && !log.quiet && isatty(STDERR_FILENO) == 1)) {}
 
-void ProgressLine::update(const Progress& p) {
+std::string progress_text(const Progress& p, const ChunksAhead& ahead, std::time_t now) {
+  const double elapsed = ahead.elapsed_seconds + p.elapsed_seconds;
+  const auto frames = static_cast<double>(ahead.frames + p.frames);
+  const auto behind = static_cast<double>(ahead.expected_frames);
+  const double left = elapsed / frames * (std::max(0, p.expected_frames - p.frames) + behind);
+  const double spoken = p.frames > 0 ? p.seconds / p.frames * frames : 0;  // in this run
+  std::string line = ahead.chunks > 1 ? format("chunk {} of {}", ahead.chunk, ahead.chunks)
+                                      : format("{} frames", p.frames);
+  line += format(", {} s of audio, RTF {}, about {} s left", fixed(ahead.seconds + p.seconds, 1),
+                 fixed(spoken > 0 ? elapsed / spoken : 0, 2), fixed(left, 0));
+  if (ahead.chunks <= 1) return line;
+  const std::time_t end = now + static_cast<std::time_t>(left);
+  std::tm local{};
+  char clock[16];
+  localtime_r(&end, &local);
+  if (std::strftime(clock, sizeof clock, "%H:%M", &local) > 0) line += format(", until {}", clock);
+  return line;
+}
+
+void ProgressLine::update(const Progress& p, const ChunksAhead& ahead) {
   constexpr double kRedrawMs{100};
   if (!shown_ || p.frames == 0 || ms_since(last_) < kRedrawMs) return;
   last_ = Clock::now();
-  const double left =
-      p.frames > 0 ? p.elapsed_seconds / p.frames * std::max(0, p.expected_frames - p.frames) : 0;
-  std::string line =
-      format("{} frames, {} s of audio, RTF {}, about {} s left", p.frames, fixed(p.seconds, 1),
-             fixed(p.seconds > 0 ? p.elapsed_seconds / p.seconds : 0, 2), fixed(left, 0));
+  std::string line = progress_text(p, ahead, std::time(nullptr));
   const size_t width = line.size();
   line.append(width_ > width ? width_ - width : 0, ' ');  // over the rest of the old line
   width_ = width;

@@ -7,6 +7,7 @@
 #include "tools/items.h"
 
 #include <chrono>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,12 +28,23 @@ struct Log {
 };
 void say_error(std::string_view line);  // always; control characters are escaped here
 
+// Of a text in several chunks: what lies behind the one that is spoken now, and before it.
+struct ChunksAhead {
+  int chunk = 0, chunks = 0;    // the one that is spoken now, of how many
+  double seconds = 0;           // of audio, before it
+  int64_t frames = 0;           // of them spoken in this run, and how long that took
+  double elapsed_seconds = 0;
+  int64_t expected_frames = 0;  // behind it
+};
+// "chunk 3 of 40, 45.2 s of audio, RTF 0.51, about 120 s left, until 16:42"
+std::string progress_text(const Progress& progress, const ChunksAhead& ahead, std::time_t now);
+
 // One line that is rewritten: frames, seconds, speed, estimated end.
 class ProgressLine {
  public:
   ProgressLine(std::string_view when, const Log& log);  // auto, always, never
   bool shown() const { return shown_; }
-  void update(const Progress& progress);
+  void update(const Progress& progress, const ChunksAhead& ahead);
   void clear();  // before anything else is printed
 
  private:

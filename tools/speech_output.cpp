@@ -53,18 +53,19 @@ OutputPlan default_output(const Arguments& args) {
 }  // namespace
 
 OutputPlan plan_output(const Arguments& args) {
-  if (!args.has("output")) {
+  const std::string option = args.has("join") ? "join" : "output";
+  if (!args.has(option)) {
     OutputPlan plan = default_output(args);
     if (plan.path == "out.wav" && args.has("format"))
       plan.path = format("out.{}", extension(choose_audio_format("", args.text("format"))));
     return with_format(plan, args);
   }
-  const OutputPlan plan = with_format({.path = args.text("output")}, args);
+  const OutputPlan plan = with_format({.path = args.text(option)}, args);
   const bool json = args.has("json") && (args.text("json").empty() || args.text("json") == "-");
   check(plan.path != "-" || !json, Exit::usage,
         "--json: standard output carries the audio; give --json=FILE");
   check(plan.path != "-" || isatty(STDOUT_FILENO) == 0, Exit::usage,
-        "--output -: standard output is a terminal; send it to a file or a pipe");
+        "--{} -: standard output is a terminal; send it to a file or a pipe", option);
   return plan;
 }
 

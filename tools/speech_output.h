@@ -24,7 +24,7 @@ struct OutputPlan {
   std::string name() const { return player.empty() ? path : player; }
 };
 
-// Of a run with one item.
+// Of a run with one item, or of the file that --join makes of several.
 OutputPlan plan_output(const Arguments& args);
 // Of one item of many: `wanted` is its `output` key, or empty.
 OutputPlan plan_item_output(const Arguments& args, const std::string& id, const std::string& wanted);
