@@ -1,8 +1,10 @@
 #include "engine/inspect.h"
 
 #include "base/json.h"
+#include "base/limits.h"
 #include "engine/quantize.h"
 #include "engine/safetensors.h"
+#include "engine/session.h"
 
 #include <algorithm>
 
@@ -53,6 +55,25 @@ Inventory take_inventory(const Model& model) {
     }
   }
   return all;
+}
+
+// The memory of one session on the CPU, as long as the checkpoint lets an item become by itself.
+struct MemoryPlan {
+  int frames;
+  std::vector<Arena::Entry> parts{};  // of one name together, in order
+  int64_t bytes;
+};
+
+MemoryPlan plan_memory(const ModelConfig& config) {
+  const int frames = std::min<int>(config.generation.max_new_tokens, limits::kFrames);
+  const Arena arena = session_plan(config, shown_shape(config, frames, DType::f32));
+  MemoryPlan plan{.frames = frames, .bytes = arena.bytes()};
+  for (const Arena::Entry& entry : arena.entries()) {
+    const auto same = [&](const Arena::Entry& part) { return part.name == entry.name; };
+    const auto part = std::find_if(plan.parts.begin(), plan.parts.end(), same);
+    part == plan.parts.end() ? plan.parts.push_back(entry) : void(part->bytes += entry.bytes);
+  }
+  return plan;
 }
 
 std::string pad(std::string text, size_t width) {
@@ -155,6 +176,23 @@ void write_dims(JsonWriter& json, std::string_view name, const Dims& m) {
   json.end_object();
 }
 
+void describe_memory(std::string& out, const Model& model) {
+  const MemoryPlan plan = plan_memory(model.config);
+  out += format("\nmemory of a session of {} prompt rows and {} frames, f32\n", kShownRows, plan.frames);
+  for (const Arena::Entry& part : plan.parts)
+    out += "  " + pad(part.name, 22) + right(part.bytes, 14) + " bytes\n";
+  out += pad("session", 24) + right(plan.bytes, 14) + " bytes\n";
+  out += pad("weights", 24) + right(model.weight_bytes, 14) + " bytes, mapped as they are stored\n";
+}
+
+void write_memory(JsonWriter& json, const Model& model) {
+  const MemoryPlan plan = plan_memory(model.config);
+  json.key("memory_plan").begin_object().field("prompt_rows", kShownRows).field("frames", plan.frames);
+  json.field("cache", "f32").key("parts").begin_object();
+  for (const Arena::Entry& part : plan.parts) json.field(part.name, part.bytes);
+  json.end_object().field("session_bytes", plan.bytes).field("weight_bytes", model.weight_bytes).end_object();
+}
+
 void write_config(JsonWriter& json, const Model& model) {
   const ModelConfig& c = model.config;
   json.field("directory", std::string_view(model.files.directory()))
@@ -216,6 +254,7 @@ std::string inspect_text(const Model& model) {
     out += pad(group.name, 24) + right(group.tensors, 7) + right(group.parameters, 14) +
            right(group.bytes, 14) + "\n";
   }
+  describe_memory(out, model);
   for (const std::string& warning : model.warnings) out += "warning: " + printable(warning) + "\n";
   return out;
 }
@@ -242,7 +281,9 @@ std::string inspect_json(const Model& model) {
     json.field("bytes", group.bytes).end_object();
   }
   json.end_object().field("tensor_count", all.total.tensors).field("parameters", all.total.parameters);
-  json.field("bytes", all.total.bytes).key("warnings").begin_array();
+  json.field("bytes", all.total.bytes);
+  write_memory(json, model);
+  json.key("warnings").begin_array();
   for (const std::string& warning : model.warnings) json.value(std::string_view(warning));
   json.end_array().end_object();
   return json.str();

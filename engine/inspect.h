@@ -1,5 +1,5 @@
 // What `tts-gen inspect` says about a checkpoint: configuration, tensors as they are stored, parameters,
-// bytes. The model was loaded before, so whatever loading refuses is refused here too.
+// bytes, memory of a session. The model was loaded before, so whatever loading refuses is refused here too.
 #pragma once
 
 #include "engine/model.h"

@@ -77,6 +77,13 @@ MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int gr
           .cache = cache_dtype};
 }
 
+MemoryShape shown_shape(const ModelConfig& config, int frames, DType cache_dtype) {
+  return {.positions = std::min(config.talker.max_positions, kShownRows + frames),
+          .trailing = kShownRows,
+          .reference = 0,
+          .cache = cache_dtype};
+}
+
 Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
   Arena plan;
   lay_out(plan, config, shape);

@@ -19,7 +19,8 @@ FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request,
 
 FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget);
 
-// Memory and codec state that utterances use one after the other; grown when an utterance needs more positions.
+// Memory and codec state that utterances use one after the other; grown when an utterance needs more
+// positions.
 template <class D>
 struct SessionSpace {
   SessionSpace(D& device, const Model& model, DType cache_dtype);
@@ -37,15 +38,20 @@ struct SessionSpace {
   float* samples = nullptr;  // device, one chunk
 };
 
-// Layout for the given room, without a device: what --print-config shows.
+// Layout for the given room, without a device: what --print-config and inspect show.
 Arena session_plan(const ModelConfig& config, const MemoryShape& shape);
+// A session of this many frames behind a few sentences of text: what is shown before there is a text.
+constexpr int kShownRows{128};
+MemoryShape shown_shape(const ModelConfig& config, int frames, DType cache_dtype);
 MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype);
 
 template <class D>
-Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& workspace, const SpeakRequest& request, const SpeakCallbacks& callbacks);
+Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& workspace, const SpeakRequest& request,
+             const SpeakCallbacks& callbacks);
 
 // Codes alone -> samples, as one stream or in the official chunks.
 template <class D>
-std::vector<float> decode_codes(SessionSpace<D>& workspace, std::span<const int32_t> codes, bool official_chunks);
+std::vector<float> decode_codes(SessionSpace<D>& workspace, std::span<const int32_t> codes,
+                                bool official_chunks);
 
 }  // namespace tts

@@ -1,14 +1,9 @@
 #include "audio_clips.h"
 
-#include "base/file.h"
-#include "base/json.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <stdexcept>
 
 namespace tts::test {
 
@@ -51,38 +46,9 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-std::string file_text(const std::string& path) { return read_text(path, 64 << 20); }
 std::string data_path(std::string_view name) {
   return std::string(TTS_SOURCE_DIR "/tests/data/") + std::string(name);
 }
-std::string golden_path(std::string_view name) {
-  return std::string(TTS_SOURCE_DIR "/tests/goldens/") + std::string(name);
-}
-
-std::vector<float> recorded(const std::string& path, const std::string& name) {
-  const std::string file = file_text(path);
-  uint64_t header = 0;
-  std::memcpy(&header, file.data(), 8);
-  const Json json = Json::parse(std::string_view(file).substr(8, header), path);
-  const Json& row = json.at(name);
-  if (row.at("dtype").text() != "F32") throw std::runtime_error(name + " is not F32");
-  const int64_t begin = row.at("data_offsets").items()[0].integer(0, 1 << 30);
-  const int64_t end = row.at("data_offsets").items()[1].integer(0, 1 << 30);
-  std::vector<float> values(static_cast<size_t>(end - begin) / sizeof(float));
-  std::memcpy(values.data(), file.data() + 8 + header + begin, static_cast<size_t>(end - begin));
-  return values;
-}
-
-double relative_error(std::span<const float> got, std::span<const float> want) {
-  if (got.size() != want.size()) return 1e9;
-  double error = 0, norm = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    error += std::pow(static_cast<double>(got[i]) - want[i], 2);
-    norm += std::pow(static_cast<double>(want[i]), 2);
-  }
-  return std::sqrt(error / norm);
-}
-
 std::vector<float> tone(int64_t samples, double step, float amplitude) {
   std::vector<float> out(static_cast<size_t>(samples));
   for (int64_t i = 0; i < samples; ++i) {
@@ -91,25 +57,6 @@ std::vector<float> tone(int64_t samples, double step, float amplitude) {
         static_cast<float>(amplitude * fade * std::sin(step * static_cast<double>(i)));
   }
   return out;
-}
-
-Folder::Folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "tts-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
-  path_ = name;
-}
-
-Folder::~Folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::vector<std::string> Folder::names() const {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(path_))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 }  // namespace tts::test

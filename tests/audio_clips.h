@@ -1,4 +1,4 @@
-// Bytes of audio files made to measure, and the recorded samples that files of tests/ should give.
+// Bytes of audio files made to measure.
 #pragma once
 
 #include <cstddef>
@@ -31,47 +31,7 @@ std::string extensible(int used_bits, int tag, std::string_view identifier_tail)
 std::string ds64(uint64_t riff_size, uint64_t data_size);                          // whole chunk
 
 std::span<const std::byte> as_bytes(std::string_view text);
-std::string file_text(const std::string& path);
-std::string data_path(std::string_view name);    // of tests/data
-std::string golden_path(std::string_view name);  // of tests/goldens
-
-// One F32 tensor of a safetensors file; a missing one fails the test.
-std::vector<float> recorded(const std::string& path, const std::string& name);
-double relative_error(std::span<const float> got,
-                      std::span<const float> want);  // Euclidean norms; 1e9 if lengths differ
+std::string data_path(std::string_view name);  // of tests/data
 std::vector<float> tone(int64_t samples, double step = 0.05, float amplitude = 0.5f);  // fades out at the end
 
-struct Complaint {
-  int exit = 0;  // 0: nothing was thrown
-  std::string message;
-};
-template <class Call>
-Complaint complaint(Call call);
-
-// A fresh directory that is removed with everything in it.
-class Folder {
- public:
-  Folder();
-  ~Folder();
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
-  std::vector<std::string> names() const;  // hidden ones too, sorted
-
- private:
-  std::string path_;
-};
-
 }  // namespace tts::test
-
-#include "base/error.h"
-
-template <class Call>
-tts::test::Complaint tts::test::complaint(Call call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return {static_cast<int>(e.exit), e.what()};
-  }
-  return {};
-}

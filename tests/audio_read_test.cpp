@@ -4,6 +4,10 @@
 #include "base/limits.h"
 #include "catch.h"
 #include "codec/audio_io.h"
+#include "process.h"
+#include "recorded.h"
+#include "refusal.h"
+#include "temp_directory.h"
 
 #include <bit>
 #include <cmath>
@@ -167,10 +171,10 @@ std::vector<Bad> bad_extended_files() {
 }
 
 std::vector<Bad> bad_compressed_files() {
-  const std::string flac = file_text(data_path("audio/s16.flac")),
-                    vorbis = file_text(data_path("audio/vorbis.ogg")),
-                    opus = file_text(data_path("audio/opus.ogg")),
-                    mp3 = file_text(data_path("audio/layer3.mp3"));
+  const std::string flac = file_bytes(data_path("audio/s16.flac")),
+                    vorbis = file_bytes(data_path("audio/vorbis.ogg")),
+                    opus = file_bytes(data_path("audio/opus.ogg")),
+                    mp3 = file_bytes(data_path("audio/layer3.mp3"));
   std::string flipped = vorbis;
   flipped[vorbis.size() / 2] = static_cast<char>(flipped[vorbis.size() / 2] ^ 1);
   return {
@@ -210,8 +214,8 @@ std::vector<Bad> bad_compressed_files() {
 size_t refuse_all(const std::vector<Bad>& cases) {
   for (const Bad& bad : cases) {
     INFO(bad.name);
-    const Complaint c = complaint([&] { parse_audio(as_bytes(bad.bytes), "clip"); });
-    CHECK(c.exit == static_cast<int>(Exit::bad_input));
+    const Refusal c = refusal_of([&] { parse_audio(as_bytes(bad.bytes), "clip"); });
+    CHECK(c.exit == Exit::bad_input);
     if (!bad.message.empty()) CHECK(c.message == bad.message);
     CHECK(c.message.starts_with("clip: "));
   }
@@ -232,11 +236,12 @@ TEST_CASE("malformed clips are refused") {
 
 TEST_CASE("every cut of every clip is refused or is the whole") {
   for (const std::string name : {"s16.wav", "rf64.wav", "s8.flac", "opus.ogg", "layer3.mp3"}) {
-    const std::string bytes = file_text(data_path("audio/" + name));
+    const std::string bytes = file_bytes(data_path("audio/" + name));
     for (size_t size = 0; size < bytes.size(); size += 1 + size / 40) {
       INFO(name << " cut to " << size);
-      CHECK(complaint([&] { parse_audio(as_bytes(std::string_view(bytes).substr(0, size)), "clip"); }).exit ==
-            3);
+      CHECK(refusal_of([&] {
+              parse_audio(as_bytes(std::string_view(bytes).substr(0, size)), "clip");
+            }).exit == Exit::bad_input);
     }
   }
 }
@@ -314,10 +319,11 @@ TEST_CASE("files of every format that is read") {
       {"layer3.mp3", "MP3, MPEG layer III", 24'000, 1, false},
       {"stereo.mp3", "MP3, MPEG layer III", 44'100, 2, false},
   };
+  const Recorded expected(data_path("audio/expected.safetensors"));
   for (const Row& row : rows) {
     INFO(row.name);
     const AudioClip clip = read_audio(data_path("audio/" + std::string(row.name)));
-    const std::vector<float> want = recorded(data_path("audio/expected.safetensors"), std::string(row.name));
+    const std::vector<float> want = expected.floats(std::string(row.name));
     CHECK(clip.format == row.format);
     CHECK(clip.rate == row.rate);
     CHECK(clip.channels == row.channels);
@@ -331,19 +337,19 @@ TEST_CASE("files of every format that is read") {
 }
 
 TEST_CASE("an MP3 file without a count of frames is read to its end") {
-  const std::string mp3 = file_text(data_path("audio/layer3.mp3"));
+  const std::string mp3 = file_bytes(data_path("audio/layer3.mp3"));
   const size_t second = mp3.find("\xff\xf3", 4);
   REQUIRE(second != mp3.npos);
   REQUIRE(mp3.substr(0, second).find("Xing") + mp3.substr(0, second).find("Info") != 2 * mp3.npos);
   const std::vector<float> whole = samples_of(mp3), bare = samples_of(mp3.substr(second));
   CHECK(bare.size() > whole.size());  // nothing says any more which samples are the encoder's delay
   // Of variable bit rate: the length that the first frame alone suggests is far off.
-  Folder folder;
-  AudioWriter out(folder.path("a.mp3"), {.format = AudioFormat::mp3});
+  const TempDirectory folder;
+  AudioWriter out(folder.file("a.mp3"), {.format = AudioFormat::mp3});
   out.write(tone(48'000, 0.05, 0.9f));
   out.write(std::vector<float>(48'000));
   out.finish();
-  const std::string written = file_text(folder.path("a.mp3"));
+  const std::string written = file_bytes(folder.file("a.mp3"));
   const size_t first = written.find("\xff\xf3", 4);
   REQUIRE(samples_of(written).size() == 96'000);
   CHECK(samples_of(written.substr(first)).size() >= 96'000);
@@ -352,10 +358,10 @@ TEST_CASE("an MP3 file without a count of frames is read to its end") {
 }
 
 TEST_CASE("files that cannot be opened") {
-  Folder folder;
-  CHECK(complaint([&] { read_audio(folder.path("absent.wav")); }).exit == 3);
-  CHECK(complaint([&] { read_audio(folder.path("")); }).exit == 3);
-  write_file(folder.path("big.wav"), std::string(limits::kClipBytes + 1, '\0'));
-  CHECK(complaint([&] { read_audio(folder.path("big.wav")); }).message ==
-        folder.path("big.wav") + ": expected at most 67108864 bytes, got 67108865");
+  const TempDirectory folder;
+  CHECK(refusal_of([&] { read_audio(folder.file("absent.wav")); }).exit == Exit::bad_input);
+  CHECK(refusal_of([&] { read_audio(folder.file("")); }).exit == Exit::bad_input);
+  write_file(folder.file("big.wav"), std::string(limits::kClipBytes + 1, '\0'));
+  CHECK(refusal_of([&] { read_audio(folder.file("big.wav")); }).message ==
+        folder.file("big.wav") + ": expected at most 67108864 bytes, got 67108865");
 }

@@ -3,6 +3,9 @@
 #include "base/file.h"
 #include "catch.h"
 #include "codec/audio_io.h"
+#include "process.h"
+#include "refusal.h"
+#include "temp_directory.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -40,7 +43,7 @@ pid_t start_child(const std::function<void()>& work) {
   const pid_t child = fork();
   if (child == 0) {
     signal(SIGPIPE, SIG_IGN);
-    const int code = complaint(work).exit;
+    const int code = static_cast<int>(refusal_of(work).exit);
     _exit(code);
   }
   return child;
@@ -96,25 +99,25 @@ double snr_db(std::span<const float> got, std::span<const float> want) {
 }  // namespace
 
 TEST_CASE("wav: 44 bytes of header, 16 bits rounded to nearest") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = {
       0, 1, -1, 1.5f, -7, 0.5f, 1.4f / 32'767, 1.6f / 32'767, -1.6f / 32'767, 2.5f / 32'767};
-  write_all(folder.path("a.wav"), {}, x);
-  const std::string bytes = file_text(folder.path("a.wav"));
+  write_all(folder.file("a.wav"), {}, x);
+  const std::string bytes = file_bytes(folder.file("a.wav"));
   CHECK(bytes.substr(0, 44) == "RIFF" + number(56, 4) + "WAVEfmt " + number(16, 4) + number(1, 2) +
                                    number(1, 2) + number(24'000, 4) + number(48'000, 4) + number(2, 2) +
                                    number(16, 2) + "data" + number(20, 4));
   REQUIRE(bytes.size() == 64);
   const int want[] = {0, 32'767, -32'767, 32'767, -32'767, 16'384, 1, 2, -2};
   for (size_t i = 0; i < std::size(want); ++i) CHECK(sample_16(bytes, 44 + 2 * i) == want[i]);
-  CHECK(file_text(folder.path("a.wav")) == bytes);
-  write_all(folder.path("a.raw"), {.format = AudioFormat::raw}, x);
-  CHECK(file_text(folder.path("a.raw")) == bytes.substr(44));
+  CHECK(file_bytes(folder.file("a.wav")) == bytes);
+  write_all(folder.file("a.raw"), {.format = AudioFormat::raw}, x);
+  CHECK(file_bytes(folder.file("a.raw")) == bytes.substr(44));
 }
 
 TEST_CASE("clamped samples are counted") {
-  Folder folder;
-  AudioWriter out(folder.path("a.wav"), {});
+  const TempDirectory folder;
+  AudioWriter out(folder.file("a.wav"), {});
   out.write(std::vector<float>{0, 1, -1, 1.01f, -2});
   CHECK(out.samples() == 5);
   CHECK(out.clamped() == 2);
@@ -122,15 +125,15 @@ TEST_CASE("clamped samples are counted") {
 }
 
 TEST_CASE("wav24 and wavf32 keep what they can") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(4'001);
-  write_all(folder.path("f.wav"), {.format = AudioFormat::wavf32}, x);
-  CHECK(file_text(folder.path("f.wav")).size() == 58 + 4 * x.size());
-  CHECK(read_audio(folder.path("f.wav")).samples == x);
-  write_all(folder.path("24.wav"), {.format = AudioFormat::wav24}, x);
-  CHECK(file_text(folder.path("24.wav")).size() ==
+  write_all(folder.file("f.wav"), {.format = AudioFormat::wavf32}, x);
+  CHECK(file_bytes(folder.file("f.wav")).size() == 58 + 4 * x.size());
+  CHECK(read_audio(folder.file("f.wav")).samples == x);
+  write_all(folder.file("24.wav"), {.format = AudioFormat::wav24}, x);
+  CHECK(file_bytes(folder.file("24.wav")).size() ==
         44 + 3 * x.size() + 1);  // an odd number of bytes is padded
-  const std::vector<float> got = read_audio(folder.path("24.wav")).samples;
+  const std::vector<float> got = read_audio(folder.file("24.wav")).samples;
   REQUIRE(got.size() == x.size());
   // Half a step of rounding, and full scale is 2^23 - 1 when writing and 2^23 when reading.
   for (size_t i = 0; i < x.size(); ++i)
@@ -138,12 +141,12 @@ TEST_CASE("wav24 and wavf32 keep what they can") {
 }
 
 TEST_CASE("every format is read back") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(48'000);
   for (const AudioFormat format : kAll) {
     if (format == AudioFormat::raw) continue;
     INFO(str(format));
-    const std::string path = folder.path("a." + std::string(extension(format)));
+    const std::string path = folder.file("a." + std::string(extension(format)));
     write_all(path, {.format = format}, x);
     const AudioClip clip = read_audio(path);
     CHECK(clip.rate == 24'000);
@@ -162,49 +165,49 @@ TEST_CASE("every format is read back") {
 }
 
 TEST_CASE("speech that ends abruptly does not click in Opus") {
-  Folder folder;
+  const TempDirectory folder;
   std::vector<float> x = tone(60'000);
   x.resize(48'000);  // cut inside the tone
-  write_all(folder.path("a.opus"), {.format = AudioFormat::opus}, x);
-  const std::vector<float> got = read_audio(folder.path("a.opus")).samples;
+  write_all(folder.file("a.opus"), {.format = AudioFormat::opus}, x);
+  const std::vector<float> got = read_audio(folder.file("a.opus")).samples;
   float worst = 0;
   for (size_t i = 47'000; i < 47'950; ++i) worst = std::max(worst, std::fabs(got[i] - x[i]));
   CHECK(worst < 0.1f);  // 1.3 without the silence behind it
 }
 
 TEST_CASE("pieces do not change the file") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(20'001);
   for (const AudioFormat format :
        {AudioFormat::wav, AudioFormat::wav24, AudioFormat::flac, AudioFormat::mp3, AudioFormat::raw}) {
     INFO(str(format));
     for (const int rate : {24'000, 48'000}) {
-      write_all(folder.path("a"), {.format = format, .output_rate_hz = rate}, x, x.size());
-      write_all(folder.path("b"), {.format = format, .output_rate_hz = rate}, x, 77);
-      CHECK(file_text(folder.path("a")) == file_text(folder.path("b")));
+      write_all(folder.file("a"), {.format = format, .output_rate_hz = rate}, x, x.size());
+      write_all(folder.file("b"), {.format = format, .output_rate_hz = rate}, x, 77);
+      CHECK(file_bytes(folder.file("a")) == file_bytes(folder.file("b")));
     }
   }
 }
 
 TEST_CASE("another output rate") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(24'001);
   for (const int rate : {8'000, 16'000, 22'050, 44'100, 48'000}) {
-    write_all(folder.path("a.wav"), {.format = AudioFormat::wavf32, .output_rate_hz = rate}, x);
-    const AudioClip clip = read_audio(folder.path("a.wav"));
+    write_all(folder.file("a.wav"), {.format = AudioFormat::wavf32, .output_rate_hz = rate}, x);
+    const AudioClip clip = read_audio(folder.file("a.wav"));
     CHECK(clip.rate == rate);
     CHECK(clip.samples == resample(x, 24'000, rate));
   }
 }
 
 TEST_CASE("no samples at all still give a valid file") {
-  Folder folder;
+  const TempDirectory folder;
   for (const AudioFormat format : kAll) {
     INFO(str(format));
-    CHECK(complaint([&] { write_all(folder.path("a"), {.format = format}, {}); }).exit == 0);
+    CHECK(refusal_of([&] { write_all(folder.file("a"), {.format = format}, {}); }).exit == Exit::ok);
   }
-  write_all(folder.path("a"), {}, {});
-  CHECK(file_text(folder.path("a")).size() == 44);
+  write_all(folder.file("a"), {}, {});
+  CHECK(file_bytes(folder.file("a")).size() == 44);
 }
 
 TEST_CASE("format by name and extension") {
@@ -217,71 +220,71 @@ TEST_CASE("format by name and extension") {
   CHECK(choose_audio_format("-", "") == AudioFormat::wav);
   CHECK(choose_audio_format("a.mp3", "wav24") == AudioFormat::wav24);
   for (const std::string path : {"a", "a.txt", "a.", "a.wav/b", ".", ""}) {
-    const Complaint c = complaint([&] { choose_audio_format(path, ""); });
-    CHECK(c.exit == 2);
+    const Refusal c = refusal_of([&] { choose_audio_format(path, ""); });
+    CHECK(c.exit == Exit::usage);
     CHECK(c.message == path +
                            ": unknown extension of an audio file; choose with --format one of wav, wav24, "
                            "wavf32, flac, ogg, opus, "
                            "mp3, raw");
   }
-  CHECK(complaint([] { choose_audio_format("a.wav", "WAV"); }).message ==
+  CHECK(refusal_of([] { choose_audio_format("a.wav", "WAV"); }).message ==
         "--format: expected one of wav, wav24, wavf32, flac, ogg, opus, mp3, raw, got WAV");
-  CHECK(complaint([] { check_audio_output(AudioFormat::opus, 44'100); }).message ==
+  CHECK(refusal_of([] { check_audio_output(AudioFormat::opus, 44'100); }).message ==
         "--rate: opus expects one of 8000, 12000, 16000, 24000, 48000 Hz, got 44100");
-  CHECK(complaint([] { check_audio_output(AudioFormat::mp3, 96'000); }).exit == 2);
-  CHECK(complaint([] { check_audio_output(AudioFormat::wav, 7'999); }).message ==
+  CHECK(refusal_of([] { check_audio_output(AudioFormat::mp3, 96'000); }).exit == Exit::usage);
+  CHECK(refusal_of([] { check_audio_output(AudioFormat::wav, 7'999); }).message ==
         "--rate: expected 8000..192000 Hz, got 7999");
 }
 
 TEST_CASE("a sample that is not finite is never written") {
-  Folder folder;
+  const TempDirectory folder;
   for (const float bad :
        {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
-    write_file(folder.path("a.wav"), "before");
-    const Complaint c = complaint([&] {
-      AudioWriter out(folder.path("a.wav"), {});
+    write_file(folder.file("a.wav"), "before");
+    const Refusal c = refusal_of([&] {
+      AudioWriter out(folder.file("a.wav"), {});
       out.write(std::vector<float>(10));
       out.write(std::vector<float>{0, 0, bad});
     });
-    CHECK(c.exit == 1);
-    CHECK(c.message.starts_with(folder.path("a.wav") + ": sample 12: expected a finite number, got "));
-    CHECK(file_text(folder.path("a.wav")) == "before");
+    CHECK(c.exit == Exit::internal);
+    CHECK(c.message.starts_with(folder.file("a.wav") + ": sample 12: expected a finite number, got "));
+    CHECK(file_bytes(folder.file("a.wav")) == "before");
     CHECK(folder.names() == std::vector<std::string>{"a.wav"});
   }
 }
 
 TEST_CASE("an unfinished file leaves nothing, a partial one has its own name") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(5'000);
   for (const AudioFormat format : kAll) {
     INFO(str(format));
-    write_file(folder.path("a.out"), "before");
+    write_file(folder.file("a.out"), "before");
     {
-      AudioWriter out(folder.path("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = format});
       out.write(x);
     }
     CHECK(folder.names() == std::vector<std::string>{"a.out"});
     {
-      AudioWriter out(folder.path("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = format});
       out.write(x);
       out.discard();
       CHECK(folder.names() == std::vector<std::string>{"a.out"});
-      CHECK(complaint([&] { out.write(x); }).exit == 1);
+      CHECK(refusal_of([&] { out.write(x); }).exit == Exit::internal);
     }
     {
-      AudioWriter out(folder.path("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = format});
       out.write(x);
-      out.finish_as(folder.path("a.partial.out"));
+      out.finish_as(folder.file("a.partial.out"));
     }
-    CHECK(file_text(folder.path("a.out")) == "before");
+    CHECK(file_bytes(folder.file("a.out")) == "before");
     CHECK(folder.names() == std::vector<std::string>{"a.out", "a.partial.out"});
     if (format != AudioFormat::raw)
-      CHECK(read_audio(folder.path("a.partial.out")).samples.size() >= x.size());
-    CHECK(complaint([&] {
-            AudioWriter out(folder.path("a.out"),
+      CHECK(read_audio(folder.file("a.partial.out")).samples.size() >= x.size());
+    CHECK(refusal_of([&] {
+            AudioWriter out(folder.file("a.out"),
                             {.format = format, .existing = FileWriter::Existing::refuse});
-          }).exit == 5);
-    unlink(folder.path("a.partial.out").c_str());
+          }).exit == Exit::output);
+    unlink(folder.file("a.partial.out").c_str());
   }
 }
 
@@ -289,28 +292,28 @@ TEST_CASE("a full device is reported, in every format") {
   const std::vector<float> x = tone(100'000);
   for (const AudioFormat format : kAll) {
     INFO(str(format));
-    const Complaint c = complaint([&] { write_all("/dev/full", {.format = format}, x); });
-    CHECK(c.exit == 5);
+    const Refusal c = refusal_of([&] { write_all("/dev/full", {.format = format}, x); });
+    CHECK(c.exit == Exit::output);
     CHECK(c.message == "/dev/full: cannot be written: No space left on device");
   }
 }
 
 TEST_CASE("a limit on the file size is reported wherever it strikes") {
-  Folder folder;
+  const TempDirectory folder;
   const std::vector<float> x = tone(20'000);
   for (const AudioFormat format : kAll) {
-    write_all(folder.path("size"), {.format = format}, x);
-    const auto size = static_cast<rlim_t>(file_text(folder.path("size")).size());
-    unlink(folder.path("size").c_str());
-    write_file(folder.path("a.out"), "before");
+    write_all(folder.file("size"), {.format = format}, x);
+    const auto size = static_cast<rlim_t>(file_bytes(folder.file("size")).size());
+    unlink(folder.file("size").c_str());
+    write_file(folder.file("a.out"), "before");
     for (const rlim_t limit : {rlim_t{0}, rlim_t{1}, rlim_t{43}, rlim_t{100}, size / 2, size * 9 / 10}) {
       INFO(str(format) << " with a limit of " << limit << " of " << size);
       CHECK(in_child([&] {
               const rlimit now{limit, limit};
               setrlimit(RLIMIT_FSIZE, &now);
-              write_all(folder.path("a.out"), {.format = format}, x);
+              write_all(folder.file("a.out"), {.format = format}, x);
             }) == 5);
-      CHECK(file_text(folder.path("a.out")) == "before");
+      CHECK(file_bytes(folder.file("a.out")) == "before");
       CHECK(folder.names() == std::vector<std::string>{"a.out"});
     }
   }
@@ -327,13 +330,13 @@ TEST_CASE("standard output: a stream whose length nobody knows yet") {
       CHECK(got.substr(4, 4) == "\xff\xff\xff\xff");
       CHECK(got.substr(36, 8) == "data\xff\xff\xff\xff");
     }
-    Folder folder;
-    write_all(folder.path("a"), {.format = format}, x);
+    const TempDirectory folder;
+    write_all(folder.file("a"), {.format = format}, x);
     if (format == AudioFormat::raw) {
-      CHECK(got == file_text(folder.path("a")));
+      CHECK(got == file_bytes(folder.file("a")));
     } else if (format !=
                AudioFormat::mp3) {  // there the length of the encoder's delay stands in the first frame
-      CHECK(parse_audio(as_bytes(got), "stream").samples == read_audio(folder.path("a")).samples);
+      CHECK(parse_audio(as_bytes(got), "stream").samples == read_audio(folder.file("a")).samples);
     } else {
       CHECK(parse_audio(as_bytes(got), "stream").samples.size() > x.size());
     }
@@ -358,15 +361,15 @@ TEST_CASE("each piece is in the pipe when write returns") {
 }
 
 TEST_CASE("a FIFO is written directly") {
-  Folder folder;
-  REQUIRE(mkfifo(folder.path("fifo").c_str(), 0600) == 0);
+  const TempDirectory folder;
+  REQUIRE(mkfifo(folder.file("fifo").c_str(), 0600) == 0);
   std::string got;
-  std::thread reader([&] { got = read_all(open(folder.path("fifo").c_str(), O_RDONLY)); });
-  write_all(folder.path("fifo"), {}, tone(3'000));
+  std::thread reader([&] { got = read_all(open(folder.file("fifo").c_str(), O_RDONLY)); });
+  write_all(folder.file("fifo"), {}, tone(3'000));
   reader.join();
   CHECK(got.size() == 44 + 6'000);
   struct stat info {};
-  CHECK((stat(folder.path("fifo").c_str(), &info) == 0 && S_ISFIFO(info.st_mode)));
+  CHECK((stat(folder.file("fifo").c_str(), &info) == 0 && S_ISFIFO(info.st_mode)));
 }
 
 TEST_CASE("a reader that goes away is an error, not a signal") {
@@ -384,8 +387,8 @@ TEST_CASE("a reader that goes away is an error, not a signal") {
 }
 
 TEST_CASE("directories and missing folders") {
-  Folder folder;
-  CHECK(complaint([&] { AudioWriter out(folder.path(""), {}); }).exit == 5);
-  CHECK(complaint([&] { AudioWriter out(folder.path("no/a.wav"), {}); }).exit == 5);
+  const TempDirectory folder;
+  CHECK(refusal_of([&] { AudioWriter out(folder.file(""), {}); }).exit == Exit::output);
+  CHECK(refusal_of([&] { AudioWriter out(folder.file("no/a.wav"), {}); }).exit == Exit::output);
   CHECK(folder.names().empty());
 }

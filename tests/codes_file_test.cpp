@@ -3,6 +3,9 @@
 #include "audio_clips.h"
 #include "base/file.h"
 #include "catch.h"
+#include "process.h"
+#include "refusal.h"
+#include "temp_directory.h"
 
 #include <cstring>
 
@@ -31,18 +34,18 @@ CodesFile some_codes() {
 }  // namespace
 
 TEST_CASE("codes are read as they were written") {
-  Folder folder;
+  const TempDirectory folder;
   const CodesFile codes = some_codes();
   for (const std::string name : {"a.json", "a.safetensors"}) {
-    save_codes(folder.path(name), codes);
-    const CodesFile got = load_codes(folder.path(name));
+    save_codes(folder.file(name), codes);
+    const CodesFile got = load_codes(folder.file(name));
     CHECK(got.groups == 16);
     CHECK(got.frames() == 5);
     CHECK(got.codes == codes.codes);
   }
   CHECK(print_codes({.groups = 2, .codes = {1, 2, 3, 4}}, CodesForm::json) ==
         "{\"groups\": 2, \"frames\": [\n[1, 2],\n[3, 4]\n]}\n");
-  const std::string tensors = file_text(folder.path("a.safetensors"));
+  const std::string tensors = file_bytes(folder.file("a.safetensors"));
   uint64_t header = 0;
   std::memcpy(&header, tensors.data(), sizeof header);
   CHECK(header % 8 == 0);
@@ -82,13 +85,13 @@ TEST_CASE("malformed JSON codes are refused") {
   };
   for (const Bad& bad : cases) {
     INFO(bad.text);
-    const Complaint c = complaint([&] { parse_codes_json(bad.text, "c.json"); });
-    CHECK(c.exit == 3);
+    const Refusal c = refusal_of([&] { parse_codes_json(bad.text, "c.json"); });
+    CHECK(c.exit == Exit::bad_input);
     if (!bad.message.empty()) CHECK(c.message == bad.message);
   }
   std::string long_file = R"({"groups": 1, "frames": [[0])";
   for (int i = 0; i < 8'192; ++i) long_file += ",[0]";
-  CHECK(complaint([&] { parse_codes_json(long_file + "]}", "c.json"); }).message ==
+  CHECK(refusal_of([&] { parse_codes_json(long_file + "]}", "c.json"); }).message ==
         "c.json: frames: expected 1..8192, got 8193");
 }
 
@@ -115,28 +118,28 @@ TEST_CASE("malformed tensor codes are refused") {
   };
   for (const Bad& bad : cases) {
     INFO(bad.message);
-    const Complaint c = complaint([&] { parse_codes_tensors(as_bytes(bad.bytes), "c"); });
-    CHECK(c.exit == 3);
+    const Refusal c = refusal_of([&] { parse_codes_tensors(as_bytes(bad.bytes), "c"); });
+    CHECK(c.exit == Exit::bad_input);
     if (!bad.message.empty()) CHECK(c.message == bad.message);
   }
 }
 
 TEST_CASE("codes of another checkpoint are refused") {
   const CodesFile codes = some_codes();
-  CHECK(complaint([&] { check_codes(codes, 16, 2'048, "c"); }).exit == 0);
-  CHECK(complaint([&] { check_codes(codes, 8, 2'048, "c"); }).message ==
+  CHECK(refusal_of([&] { check_codes(codes, 16, 2'048, "c"); }).exit == Exit::ok);
+  CHECK(refusal_of([&] { check_codes(codes, 8, 2'048, "c"); }).message ==
         "c: groups: expected 8 as the checkpoint has, got 16");
-  CHECK(complaint([&] { check_codes(codes, 16, 64, "c"); }).message ==
+  CHECK(refusal_of([&] { check_codes(codes, 16, 64, "c"); }).message ==
         "c: codes[0][2]: expected 0..63 as the checkpoint has, got 74");
 }
 
 TEST_CASE("names of files of codes") {
   CHECK(codes_form("a.json") == CodesForm::json);
   CHECK(codes_form("a.b.safetensors") == CodesForm::tensors);
-  CHECK(complaint([] { codes_form("a.txt"); }).exit == 2);
-  Folder folder;
-  CHECK(complaint([&] { load_codes(folder.path("absent.json")); }).exit == 3);
-  CHECK(complaint([&] { load_codes(folder.path("absent.safetensors")); }).exit == 3);
-  CHECK(complaint([&] { save_codes("/dev/full", some_codes()); }).exit == 2);
-  CHECK(complaint([&] { save_codes(folder.path("no/a.json"), some_codes()); }).exit == 5);
+  CHECK(refusal_of([] { codes_form("a.txt"); }).exit == Exit::usage);
+  const TempDirectory folder;
+  CHECK(refusal_of([&] { load_codes(folder.file("absent.json")); }).exit == Exit::bad_input);
+  CHECK(refusal_of([&] { load_codes(folder.file("absent.safetensors")); }).exit == Exit::bad_input);
+  CHECK(refusal_of([&] { save_codes("/dev/full", some_codes()); }).exit == Exit::usage);
+  CHECK(refusal_of([&] { save_codes(folder.file("no/a.json"), some_codes()); }).exit == Exit::output);
 }

@@ -3,17 +3,17 @@
 #include "base/file.h"
 #include "catch.h"
 #include "engine/model.h"
+#include "process.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 
 using namespace tts;
+using namespace tts::test;
 
 namespace {
 
@@ -22,16 +22,6 @@ const std::string kVoiceDirectory{TTS_SOURCE_DIR "/tools/voice/flite-en"};
 }  // namespace
 
 #ifdef TTS_EMBED_VOICE
-
-namespace {
-
-std::string file_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE(file);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-}  // namespace
 
 TEST_CASE("the program carries every file of the voice directory, unchanged") {
   const std::vector<EmbeddedFile> files = embedded_voice();
@@ -42,7 +32,7 @@ TEST_CASE("the program carries every file of the voice directory, unchanged") {
   CHECK(files.size() == on_disk);
   for (const EmbeddedFile& file : files) {
     CAPTURE(file.name);
-    const std::string expected = file_text(kVoiceDirectory + "/" + std::string(file.name));
+    const std::string expected = file_bytes(kVoiceDirectory + "/" + std::string(file.name));
     REQUIRE(file.bytes.size() == expected.size());
     CHECK(std::memcmp(file.bytes.data(), expected.data(), expected.size()) == 0);
     CHECK(reinterpret_cast<uintptr_t>(file.bytes.data()) % 64 == 0);

@@ -30,6 +30,19 @@ TEST_CASE("inspection lists every tensor and adds up") {
   CHECK(tensors == 528);
   CHECK(bytes == model->weight_bytes);
   CHECK(json.at("groups").at("speaker_encoder").at("tensors").integer(0, 99) == 76);
+  const Json plan = json.at("memory_plan");
+  int64_t parts = 0;
+  for (const auto& [name, bytes_of_part] : plan.at("parts").members())
+    parts += bytes_of_part.integer(0, INT64_MAX);
+  const int64_t session = plan.at("session_bytes").integer(0, INT64_MAX);
+  CHECK(session >= parts);
+  CHECK(session <= parts + 256 * 64);  // aligned entries, fewer than 64 in this model
+  const int64_t room = plan.at("prompt_rows").integer(0, 999) + plan.at("frames").integer(0, 9999);
+  CHECK(plan.at("parts").at("keys").integer(0, INT64_MAX) >= room * 4 * model->config.talker.dims.nkv *
+                                                                 model->config.talker.dims.d *
+                                                                 model->config.talker.dims.L);
+  CHECK(plan.at("weight_bytes").integer(0, INT64_MAX) == model->weight_bytes);
+  CHECK(text.find("\nsession  ") != text.npos);
   CHECK(json.at("talker").at("hidden").integer(0, 99) == 48);
   CHECK(json.at("generation").at("top_k").integer(0, 99) == 50);
 }

@@ -1,7 +1,9 @@
-// Rounding, which matrices are rounded, and that a quantised file speaks like the checkpoint quantised at load.
+// Rounding, which matrices are rounded, and that a quantised file speaks like the checkpoint quantised at
+// load.
 #include "catch.h"
 #include "engine/quantize.h"
 #include "speech.h"
+#include "temp_directory.h"
 #include "tools/quantize_checkpoint.h"
 
 #include <cmath>
@@ -12,11 +14,6 @@ using namespace tts;
 using namespace tts::test;
 
 namespace {
-
-struct Folder {  // removed with everything below it
-  std::string path = (std::filesystem::temp_directory_path() / ("tts-quantize-" + std::to_string(std::random_device{}()))).string();
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 Engine open(std::shared_ptr<const Model> model, const std::string& kind, const std::string& quant) {
   DeviceChoice choice;
@@ -61,23 +58,25 @@ TEST_CASE("matrices of products are rounded, tables and projections of the text 
   CHECK(format("talker.code_predictor.model.layers.0.mlp.up_proj.weight", Quant::int4) == DType::int8_rows);
   CHECK(format("talker.code_predictor.lm_head.3.weight", Quant::int4) == DType::int8_rows);
   CHECK(format("talker.codec_head.weight", Quant::int4) == DType::int8_rows);
-  for (const char* kept : {"talker.model.text_embedding.weight", "talker.model.codec_embedding.weight",
-                           "talker.text_projection.linear_fc1.weight", "decoder.pre_transformer.layers.0.mlp.up_proj.weight",
-                           "talker.code_predictor.model.codec_embedding.0.weight"}) {
+  for (const char* kept :
+       {"talker.model.text_embedding.weight", "talker.model.codec_embedding.weight",
+        "talker.text_projection.linear_fc1.weight", "decoder.pre_transformer.layers.0.mlp.up_proj.weight",
+        "talker.code_predictor.model.codec_embedding.0.weight"}) {
     CHECK(format(kept, Quant::int8) == DType::f32);
   }
-  CHECK(quantised_format("talker.model.layers.0.mlp.up_proj.weight", {64, 40}, Quant::int4) == DType::int8_rows);
+  CHECK(quantised_format("talker.model.layers.0.mlp.up_proj.weight", {64, 40}, Quant::int4) ==
+        DType::int8_rows);
 }
 
 TEST_CASE("a quantised file gives the codes of quantising at load") {
   for (const char* name : {"tiny-custom-voice-1b7", "tiny-voice-design"}) {
     const std::shared_ptr<const Model> model = load_model(golden_model(name));
     for (const Quant quant : {Quant::int8, Quant::int4}) {
-      const Folder folder;
-      quantize_checkpoint(golden_model(name), folder.path, quant, {}, 4);
-      const std::shared_ptr<const Model> stored = load_model(folder.path, {.strict = true});
+      const TempDirectory folder;
+      quantize_checkpoint(golden_model(name), folder.path(), quant, {}, 4);
+      const std::shared_ptr<const Model> stored = load_model(folder.path(), {.strict = true});
       CHECK(stored->weight_bytes < model->weight_bytes);
-      CHECK(std::filesystem::exists(folder.path + "/quantization.json"));
+      CHECK(std::filesystem::exists(folder.path() + "/quantization.json"));
       SpeakRequest request = request_for(*model, "Hello there.");
       request.sampling.max_new_tokens = 6;
       for (const char* kind : {"reference", "cpu"}) {

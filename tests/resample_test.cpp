@@ -3,6 +3,7 @@
 #include "codec/resample.h"
 #include "audio_clips.h"
 #include "catch.h"
+#include "recorded.h"
 
 #include <cstdio>
 
@@ -24,16 +25,16 @@ void compare(int rate, std::span<const float> in, std::span<const float> want) {
 }  // namespace
 
 TEST_CASE("recorded resampling of 16, 44.1 and 48 kHz") {
-  const std::string in = golden_path("audio.safetensors"), out = golden_path("resample.safetensors");
-  compare(16'000, recorded(in, "x16k"), recorded(out, "x16k.24k"));
-  compare(44'100, recorded(in, "x44k"), recorded(out, "x44k.24k"));
-  compare(48'000, recorded(in, "x48k"), recorded(out, "x48k.24k"));
+  const Recorded in(kGoldens + "/audio.safetensors"), out(kGoldens + "/resample.safetensors");
+  compare(16'000, in.floats("x16k"), out.floats("x16k.24k"));
+  compare(44'100, in.floats("x44k"), out.floats("x44k.24k"));
+  compare(48'000, in.floats("x48k"), out.floats("x48k.24k"));
 }
 
 TEST_CASE("recorded resampling of 8 and 22.05 kHz") {
-  const std::string file = data_path("audio/expected.safetensors");
-  compare(8'000, recorded(file, "resample.8000.in"), recorded(file, "resample.8000.out"));
-  compare(22'050, recorded(file, "resample.22050.in"), recorded(file, "resample.22050.out"));
+  const Recorded file(data_path("audio/expected.safetensors"));
+  compare(8'000, file.floats("resample.8000.in"), file.floats("resample.8000.out"));
+  compare(22'050, file.floats("resample.22050.in"), file.floats("resample.22050.out"));
 }
 
 TEST_CASE("length where the product is just above an integer") {

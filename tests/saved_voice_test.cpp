@@ -5,7 +5,11 @@
 #include "catch.h"
 #include "engine/clone.h"
 #include "engine/voice.h"
+#include "process.h"
+#include "recorded.h"
+#include "refusal.h"
 #include "speech.h"
+#include "temp_directory.h"
 
 #include <bit>
 #include <chrono>
@@ -45,8 +49,8 @@ std::string changed(std::string bytes, size_t at, const std::string& with) {
   return sealed(bytes.replace(at, with.size(), with));
 }
 
-Complaint refusal(const std::string& bytes) {
-  return complaint([&] { parse_voice(as_bytes(bytes), "v.ttsvoice"); });
+Refusal refusal(const std::string& bytes) {
+  return refusal_of([&] { parse_voice(as_bytes(bytes), "v.ttsvoice"); });
 }
 
 std::string tensor_file(const std::string& header, const std::string& data) {
@@ -65,12 +69,12 @@ struct Pair {
 }  // namespace
 
 TEST_CASE("a voice is read as it was saved") {
-  Folder folder;
+  const TempDirectory folder;
   for (const SavedVoice& saved :
        {some_voice(), some_voice(1'024, 0), some_voice(1, 1, 1), some_voice(16'384, 8'192, 2)}) {
-    save_voice(folder.path("a.ttsvoice"), saved);
-    CHECK(equal(load_voice(folder.path("a.ttsvoice")), saved));
-    CHECK(print_voice(load_voice(folder.path("a.ttsvoice"))) == file_text(folder.path("a.ttsvoice")));
+    save_voice(folder.file("a.ttsvoice"), saved);
+    CHECK(equal(load_voice(folder.file("a.ttsvoice")), saved));
+    CHECK(print_voice(load_voice(folder.file("a.ttsvoice"))) == file_bytes(folder.file("a.ttsvoice")));
   }
   const std::string bytes = print_voice(some_voice());
   CHECK(bytes.size() == 40 + 4 * 48 + 4 * 7 * 16 + 19 + 8);
@@ -78,10 +82,10 @@ TEST_CASE("a voice is read as it was saved") {
 }
 
 TEST_CASE("a voice of the largest checkpoint and a minute of reference loads in under 10 ms") {
-  Folder folder;
-  save_voice(folder.path("a.ttsvoice"), some_voice(2'048, 750));
+  const TempDirectory folder;
+  save_voice(folder.file("a.ttsvoice"), some_voice(2'048, 750));
   const auto begin = std::chrono::steady_clock::now();
-  load_voice(folder.path("a.ttsvoice"));
+  load_voice(folder.file("a.ttsvoice"));
   const double ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   std::printf("voice file loaded in %.3f ms\n", ms);
@@ -92,7 +96,7 @@ TEST_CASE("malformed voices are refused") {
   const std::string good = print_voice(some_voice());
   CHECK(refusal("").message ==
         "v.ttsvoice: expected a saved voice, which begins with TTSVOICE, got something else");
-  CHECK(refusal("RIFF").exit == 3);
+  CHECK(refusal("RIFF").exit == Exit::bad_input);
   CHECK(refusal(good.substr(0, 47)).message ==
         "v.ttsvoice: expected at least 48 bytes, got 47; the file is truncated");
   CHECK(refusal(changed(good, 8, number(2, 4))).message == "v.ttsvoice: version: expected 1, got 2");
@@ -100,7 +104,7 @@ TEST_CASE("malformed voices are refused") {
         "v.ttsvoice: speaker vector: expected 1..16384 values, got 0");
   CHECK(refusal(changed(good, 12, number(16'385, 4))).message ==
         "v.ttsvoice: speaker vector: expected 1..16384 values, got 16385");
-  CHECK(refusal(changed(good, 12, number(0xffffffff, 4))).exit == 3);
+  CHECK(refusal(changed(good, 12, number(0xffffffff, 4))).exit == Exit::bad_input);
   CHECK(refusal(changed(good, 12, number(49, 4))).message ==
         "v.ttsvoice: expected 711 bytes, got 707; the file is truncated");
   CHECK(refusal(changed(good, 12, number(47, 4))).message ==
@@ -124,7 +128,7 @@ TEST_CASE("malformed voices are refused") {
         "v.ttsvoice: codes[1]: expected 0..1048575, got -1");
   CHECK(refusal(changed(good, good.size() - 10, "\xff")).message ==
         "v.ttsvoice: transcript: byte 16 is not valid UTF-8");
-  CHECK(refusal(good + "x").exit == 3);
+  CHECK(refusal(good + "x").exit == Exit::bad_input);
   SavedVoice blank = some_voice();
   blank.voice.transcript = " ... ";
   CHECK(
@@ -134,11 +138,12 @@ TEST_CASE("malformed voices are refused") {
 
 TEST_CASE("every cut and every flipped bit of a voice is noticed") {
   const std::string good = print_voice(some_voice(6, 2, 3));
-  for (size_t size = 0; size < good.size(); ++size) CHECK(refusal(good.substr(0, size)).exit == 3);
+  for (size_t size = 0; size < good.size(); ++size)
+    CHECK(refusal(good.substr(0, size)).exit == Exit::bad_input);
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
-    CHECK(refusal(bad).exit == 3);
+    CHECK(refusal(bad).exit == Exit::bad_input);
   }
 }
 
@@ -157,20 +162,21 @@ TEST_CASE("a voice made elsewhere") {
   vector_only.data = number(0x3f80, 2) + number(0xc000, 2);
   CHECK(vector_only.parse().voice.speaker_vector == std::vector<float>{1.0f, -2.0f});
 
-  Folder folder;
-  write_file(folder.path("anna.safetensors"), tensor_file(Pair{}.header, Pair{}.data));
-  CHECK(complaint([&] { load_voice(folder.path("anna.safetensors")); }).exit == 3);  // without its JSON
-  write_file(folder.path("anna.json"), Pair{}.json);
-  CHECK(equal(load_voice(folder.path("anna.json")), saved));
-  CHECK(equal(load_voice(folder.path("anna.safetensors")), saved));
+  const TempDirectory folder;
+  write_file(folder.file("anna.safetensors"), tensor_file(Pair{}.header, Pair{}.data));
+  CHECK(refusal_of([&] { load_voice(folder.file("anna.safetensors")); }).exit ==
+        Exit::bad_input);  // without its JSON
+  write_file(folder.file("anna.json"), Pair{}.json);
+  CHECK(equal(load_voice(folder.file("anna.json")), saved));
+  CHECK(equal(load_voice(folder.file("anna.safetensors")), saved));
 }
 
 TEST_CASE("malformed voices made elsewhere are refused") {
   const auto refused = [](auto change) {
     Pair pair;
     change(pair);
-    const Complaint c = complaint([&] { pair.parse(); });
-    CHECK(c.exit == 3);
+    const Refusal c = refusal_of([&] { pair.parse(); });
+    CHECK(c.exit == Exit::bad_input);
     return c.message;
   };
   CHECK(refused([](Pair& p) {
@@ -202,15 +208,15 @@ TEST_CASE("malformed voices made elsewhere are refused") {
 }
 
 TEST_CASE("a voice fits the checkpoint that made it, and no other width") {
-  const std::unique_ptr<Model> small = load_model(golden_path("models/tiny-base"));
-  const std::unique_ptr<Model> large = load_model(golden_path("models/tiny-base-1b7"));
+  const std::unique_ptr<Model> small = load_model(golden_model("tiny-base"));
+  const std::unique_ptr<Model> large = load_model(golden_model("tiny-base-1b7"));
   SavedVoice saved = some_voice(small->config.talker.dims.H, 7, small->config.talker.groups);
   saved.checkpoint = checkpoint_fingerprint(small->files);
-  CHECK(saved.checkpoint == checkpoint_fingerprint(ModelFiles::open(golden_path("models/tiny-base"))));
+  CHECK(saved.checkpoint == checkpoint_fingerprint(ModelFiles::open(golden_model("tiny-base"))));
   CHECK(saved.checkpoint != checkpoint_fingerprint(large->files));
   CHECK(check_saved_voice(saved, *small, "v").empty());
-  const Complaint other = complaint([&] { check_saved_voice(saved, *large, "v"); });
-  CHECK(other.exit == 3);
+  const Refusal other = refusal_of([&] { check_saved_voice(saved, *large, "v"); });
+  CHECK(other.exit == Exit::bad_input);
   CHECK(
       other.message ==
       "v: speaker vector: expected 72 values as " + large->config.directory +
@@ -223,23 +229,23 @@ TEST_CASE("a voice fits the checkpoint that made it, and no other width") {
   CHECK(check_saved_voice(saved, *small, "v") ==
         std::vector<std::string>{"v: the voice does not say which checkpoint made it"});
   saved.voice.codes[3] = 64;
-  CHECK(complaint([&] { check_saved_voice(saved, *small, "v"); }).message ==
+  CHECK(refusal_of([&] { check_saved_voice(saved, *small, "v"); }).message ==
         "v: codes: expected 0..63 as " + small->config.directory + " has, got 64");
   saved.voice.codes.assign(8, 1);
   saved.groups = 8;
-  CHECK(complaint([&] { check_saved_voice(saved, *small, "v"); }).exit == 3);
-  const std::unique_ptr<Model> custom = load_model(golden_path("models/tiny-custom-voice"));
-  CHECK(complaint([&] { check_saved_voice(saved, *custom, "v"); }).exit == 2);
+  CHECK(refusal_of([&] { check_saved_voice(saved, *small, "v"); }).exit == Exit::bad_input);
+  const std::unique_ptr<Model> custom = load_model(golden_model("tiny-custom-voice"));
+  CHECK(refusal_of([&] { check_saved_voice(saved, *custom, "v"); }).exit == Exit::usage);
 }
 
 TEST_CASE("the fingerprint changes with the configuration") {
-  Folder folder;
-  const std::string source = golden_path("models/tiny-base");
-  std::filesystem::copy(source, folder.path("m"), std::filesystem::copy_options::recursive);
+  const TempDirectory folder;
+  const std::string source = golden_model("tiny-base");
+  std::filesystem::copy(source, folder.file("m"), std::filesystem::copy_options::recursive);
   const uint64_t before = checkpoint_fingerprint(ModelFiles::open(source));
-  CHECK(checkpoint_fingerprint(ModelFiles::open(folder.path("m"))) == before);
-  write_file(folder.path("m/config.json"), file_text(source + "/config.json") + "\n");
-  CHECK(checkpoint_fingerprint(ModelFiles::open(folder.path("m"))) != before);
+  CHECK(checkpoint_fingerprint(ModelFiles::open(folder.file("m"))) == before);
+  write_file(folder.file("m/config.json"), file_bytes(source + "/config.json") + "\n");
+  CHECK(checkpoint_fingerprint(ModelFiles::open(folder.file("m"))) != before);
 }
 
 TEST_CASE("a saved voice is shown") {
@@ -260,21 +266,21 @@ TEST_CASE("a saved voice is shown") {
 }
 
 TEST_CASE("a voice speaks the same from its file as from its clip") {
-  const std::shared_ptr<const Model> model = load_model(golden_path("models/tiny-base"));
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
   Engine engine(model, {.kind = "cpu", .options = {}});
   CloneRequest request;
-  request.clip = {.samples = recorded(golden_path("audio.safetensors"), "a24000"),
+  request.clip = {.samples = Recorded(kGoldens + "/audio.safetensors").floats("a24000"),
                   .rate = 24'000,
                   .channels = 1,
                   .format = ""};
   request.origin = "clip.wav";
   request.transcript = "What the clip says.";
   const Clone clone = engine.clone(request);
-  Folder folder;
-  save_voice(folder.path("a.ttsvoice"), {.voice = *clone.voice,
+  const TempDirectory folder;
+  save_voice(folder.file("a.ttsvoice"), {.voice = *clone.voice,
                                          .groups = model->config.talker.groups,
                                          .checkpoint = checkpoint_fingerprint(model->files)});
-  const SavedVoice saved = load_voice(folder.path("a.ttsvoice"));
+  const SavedVoice saved = load_voice(folder.file("a.ttsvoice"));
   CHECK(check_saved_voice(saved, *model, "a.ttsvoice").empty());
   for (const std::string text : {"One text.", "And another one."}) {
     SpeakRequest speak = greedy_request_for(*model, text);

@@ -2,12 +2,10 @@
 // format.
 #include "base/file.h"
 #include "catch.h"
+#include "temp_directory.h"
 #include "tokenizer_data.h"
 
-#include <unistd.h>
-
 #include <bit>
-#include <filesystem>
 
 using namespace tts;
 using namespace tts::test;
@@ -182,9 +180,8 @@ TEST_CASE("malformed tokenizer.model") {
 }
 
 TEST_CASE("a directory with tokenizer.model and no vocab.json") {
-  const std::string directory =
-      std::filesystem::temp_directory_path() / format("tts-sentencepiece-{}", static_cast<int>(::getpid()));
-  std::filesystem::create_directories(directory);
+  const TempDirectory folder;
+  const std::string& directory = folder.path();
   write_file(directory + "/tokenizer.model", small_model());
   CHECK(Tokenizer::load(directory).encode("hello world!") == Ids{16, 15, 17, 14});
   write_file(directory + "/tokenizer_config.json",
@@ -192,5 +189,4 @@ TEST_CASE("a directory with tokenizer.model and no vocab.json") {
   CHECK(Tokenizer::load(directory).added_id("<pad>") == 19);
   write_file(directory + "/vocab.json", "{}");  // then the byte-level files count
   CHECK_THROWS_WITH(Tokenizer::load(directory), Catch::Matchers::Contains("merges.txt"));
-  std::filesystem::remove_all(directory);
 }

@@ -172,6 +172,24 @@ constexpr SplitMode kModes[]{SplitMode::automatic, SplitMode::sentence, SplitMod
 
 }  // namespace
 
+// The number of chunks; every violation is reported.
+static size_t check_plan(const std::string& text, SplitMode mode, int64_t reach) {
+  const auto plan = plan_chunks(text, {mode, "auto", characters, reach});
+  if (joined(text, plan) != text) FAIL_CHECK("the chunks are not the text");
+  uint32_t at = 0;
+  for (const Chunk& c : plan) {
+    if (c.begin != at || c.end <= at) FAIL_CHECK("a gap at " << at);
+    at = c.end;
+    const std::string_view body = std::string_view(text).substr(c.begin, c.end - c.begin);
+    if (c.cost != characters(body)) FAIL_CHECK("cost of " << printable(body));
+    if (mode == SplitMode::none || c.cost <= reach) continue;
+    // only one grapheme may be longer than the reach
+    const auto graphemes = split_pieces(body, Pretokenizer::patched).size();
+    if (reach >= 40 || graphemes > 3) FAIL_CHECK("beyond reach: " << printable(body));
+  }
+  return plan.size();
+}
+
 TEST_CASE("sentences and chunks put together are the text, and no chunk is beyond reach") {
   size_t chunks = 0;
   for (uint64_t seed = 0; seed < 400; ++seed) {
@@ -186,22 +204,8 @@ TEST_CASE("sentences and chunks put together are the text, and no chunk is beyon
     CHECK(last == text.size());
     for (const SplitMode mode : kModes)
       for (const int64_t reach : {1, 7, 40, 300}) {
-        const auto plan = plan_chunks(text, {mode, "auto", characters, reach});
-        chunks += plan.size();
-        if (joined(text, plan) != text)
-          FAIL_CHECK("seed " << seed << " mode " << static_cast<int>(mode) << " reach " << reach);
-        uint32_t at = 0;
-        for (const Chunk& c : plan) {
-          if (c.begin != at || c.end <= at) FAIL_CHECK("a gap, seed " << seed);
-          at = c.end;
-          const std::string_view body = std::string_view(text).substr(c.begin, c.end - c.begin);
-          if (c.cost != characters(body)) FAIL_CHECK("cost, seed " << seed);
-          if (mode == SplitMode::none || c.cost <= reach) continue;
-          // only one grapheme may be longer than the reach
-          const auto graphemes = split_pieces(body, Pretokenizer::patched).size();
-          if (reach >= 40 || graphemes > 3)
-            FAIL_CHECK("seed " << seed << " reach " << reach << ": " << printable(body));
-        }
+        INFO("seed " << seed << " mode " << static_cast<int>(mode) << " reach " << reach);
+        chunks += check_plan(text, mode, reach);
       }
   }
   CHECK(chunks > 10'000);

@@ -1,8 +1,8 @@
 // Subtitles: exact times, readable lines, valid files.
 #include "engine/subtitles.h"
-#include "audio_clips.h"
 #include "base/json.h"
 #include "catch.h"
+#include "refusal.h"
 
 using namespace tts;
 using namespace tts::test;
@@ -122,6 +122,6 @@ TEST_CASE("names of subtitles") {
   CHECK(subtitle_form("a.srt") == SubtitleForm::srt);
   CHECK(subtitle_form("a.vtt") == SubtitleForm::vtt);
   CHECK(subtitle_form("a.json") == SubtitleForm::json);
-  CHECK(complaint([] { subtitle_form("a.txt"); }).message ==
+  CHECK(refusal_of([] { subtitle_form("a.txt"); }).message ==
         "a.txt: subtitles: expected a name that ends in .srt, .vtt or .json");
 }

@@ -214,6 +214,27 @@ TEST_CASE("tokens: any text, nothing stripped, one JSON line per item") {
   CHECK(tts_gen({"tokens", "-m", kModel, "-t", "\xff"}).exit == 3);
 }
 
+#ifdef TTS_EMBED_VOICE
+TEST_CASE("without a model the embedded voice speaks, and says so once") {
+  const TempDirectory folder;
+  const auto said = [&](Words more) {
+    more.insert(more.begin(), {"Hi.", "--max-new-tokens", "4", "--seed", "1", "-o", folder.file("a.wav")});
+    const Finished done = tts_gen(more, {.environment = {{"TTS_MODEL", ""}}});
+    CHECK(done.exit == 6);  // cut by the option
+    const size_t first = done.err.find("the embedded voice");
+    return first == std::string::npos                                            ? 0
+           : done.err.find("the embedded voice", first + 1) == std::string::npos ? 1
+                                                                                 : 2;
+  };
+  CHECK(said({}) == 1);
+  CHECK(said({"-q"}) == 0);
+  CHECK(said({"-m", "embedded"}) == 0);  // was asked for
+  CHECK(tts_gen({"voices"}, {.environment = {{"TTS_MODEL", ""}}}).out.starts_with("model      embedded\n"));
+  CHECK(tts_gen({"inspect", "embedded"}).out.starts_with("model               embedded\n"));
+  CHECK(tts_gen({"doctor"}).out.find("voice      embedded") != std::string::npos);
+}
+#endif
+
 TEST_CASE("inspect voices version doctor") {
   CHECK(Json::parse(tts_gen({"inspect", kModel, "--json"}).out, "inspect").kind() == Json::Kind::object);
   CHECK(tts_gen({"inspect", kModel}).out.find("talker") != std::string::npos);

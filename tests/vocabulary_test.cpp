@@ -3,11 +3,9 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "catch.h"
+#include "temp_directory.h"
 #include "tokenizer_data.h"
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <functional>
 
 using namespace tts;
@@ -311,9 +309,8 @@ TEST_CASE("more merges than the limit") {
 }
 
 TEST_CASE("files of a directory") {
-  const std::string directory =
-      std::filesystem::temp_directory_path() / format("tts-vocabulary-{}", static_cast<int>(::getpid()));
-  std::filesystem::create_directories(directory);
+  const TempDirectory folder;
+  const std::string& directory = folder.path();
   CHECK_THROWS_AS(Tokenizer::load(directory), Error);
   write_file(directory + "/vocab.json", small_vocab());
   CHECK_THROWS_WITH(Tokenizer::load(directory), Catch::Matchers::Contains("merges.txt"));
@@ -325,5 +322,4 @@ TEST_CASE("files of a directory") {
   CHECK_THROWS_WITH(
       Tokenizer::load(directory),
       directory + "/merges.txt: line 2: expected two symbols with one space between, got \"b\"");
-  std::filesystem::remove_all(directory);
 }

@@ -10,10 +10,16 @@ namespace tts {
 
 Log log_of(const Arguments& args) { return {.quiet = args.has("quiet"), .verbose = args.has("verbose")}; }
 
+static std::string model_of_environment() {
+  const char* value = std::getenv("TTS_MODEL");
+  return value ? value : "";
+}
+
+bool chose_model(const Arguments& args) { return args.has("model") || !model_of_environment().empty(); }
+
 std::string model_choice(const Arguments& args) {
   if (args.has("model")) return args.text("model");
-  const char* from_environment = std::getenv("TTS_MODEL");
-  if (from_environment && *from_environment) return from_environment;
+  if (chose_model(args)) return model_of_environment();
   check(has_embedded_voice(), Exit::usage,
         "no model: give -m DIR with a Qwen3-TTS checkpoint, or set TTS_MODEL; this build carries no embedded "
         "voice");

@@ -10,6 +10,7 @@ namespace tts {
 Log log_of(const Arguments& args);
 // --model, TTS_MODEL, the embedded voice; Exit::usage with what to do when there is none.
 std::string model_choice(const Arguments& args);
+bool chose_model(const Arguments& args);  // --model or TTS_MODEL
 LoadOptions load_options(const Arguments& args);
 DeviceChoice device_choice(const Arguments& args);
 Sampling sampling_of(const Arguments& args, const ModelConfig& config);

@@ -97,6 +97,10 @@ void load_engine(Run& run) {
   resolve_device(choice);  // a device that is not there is said before the weights are read
   std::unique_ptr<Model> model = load_model(directory, load_options(run.args));
   for (const std::string& warning : model->warnings) run.log().detail(warning);
+  if (!chose_model(run.args)) {
+    run.log().say(
+        format("model: the embedded voice, as none was named (-m DIR); {}", model->rules.description));
+  }
   if (run.speaking.job) run.speaking.model_identity = model_identity(*model);
   run.speaking.engine = std::make_unique<Engine>(std::move(model), choice);
   run.load_ms = ms_since(begin);

@@ -58,8 +58,7 @@ int print_version(const Arguments& args) {
   return 0;
 }
 
-// ---- --print-config
-// -----------------------------------------------------------------------------------------------------
+// ---- --print-config ---------------------------------------------------------------------------------------
 
 namespace {
 
@@ -84,14 +83,9 @@ std::string sampling_text(const Sampling& s) {
 // The memory of a session that is long enough for the text limits of this run.
 std::string memory_text(const Model& model, const Sampling& sampling, const std::string& dtype) {
   const ModelConfig& c = model.config;
-  constexpr int kPromptRows{128};  // a few sentences; the room grows with the text
   const int frames = std::min<int>(sampling.max_new_tokens, limits::kFrames);
-  MemoryShape shape;
-  shape.positions = std::min(c.talker.max_positions, kPromptRows + frames);
-  shape.trailing = kPromptRows;
-  shape.cache = dtype == "bf16" ? DType::bf16 : DType::f32;
-  const Arena plan = session_plan(c, shape);
-  std::string out = format("[memory: session of {} prompt rows and {} frames]\n", kPromptRows, frames);
+  const Arena plan = session_plan(c, shown_shape(c, frames, dtype == "bf16" ? DType::bf16 : DType::f32));
+  std::string out = format("[memory: session of {} prompt rows and {} frames]\n", kShownRows, frames);
   for (const Arena::Entry& entry : plan.entries()) out += format("{} = {} bytes\n", entry.name, entry.bytes);
   return out + format("total = {} bytes\nweights = {} bytes\n", plan.bytes(), model.weight_bytes);
 }
