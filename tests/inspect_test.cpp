@@ -30,7 +30,7 @@ TEST_CASE("inspection lists every tensor and adds up") {
   CHECK(tensors == 528);
   CHECK(bytes == model->weight_bytes);
   CHECK(json.at("groups").at("speaker_encoder").at("tensors").integer(0, 99) == 76);
-  const Json plan = json.at("memory_plan");
+  const Json& plan = json.at("memory_plan");
   int64_t parts = 0;
   for (const auto& [name, bytes_of_part] : plan.at("parts").members())
     parts += bytes_of_part.integer(0, INT64_MAX);

@@ -23,13 +23,23 @@ using Clock = std::chrono::steady_clock;
 
 struct Pipe {
   int read_end = -1, write_end = -1;
-  Pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
-    read_end = ends[0];
-    write_end = ends[1];
-  }
 };
+
+Pipe open_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+  return {ends[0], ends[1]};
+}
+
+// A terminal instead: what is written to the one end is read from the other.
+Pipe open_terminal() {
+  Pipe ends{posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), -1};
+  if (ends.read_end < 0 || grantpt(ends.read_end) != 0 || unlockpt(ends.read_end) != 0)
+    throw std::runtime_error("no terminal");
+  ends.write_end = open(ptsname(ends.read_end), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (ends.write_end < 0) throw std::runtime_error("no terminal");
+  return ends;
+}
 
 void close_once(int& descriptor) {
   if (descriptor >= 0) close(descriptor);
@@ -53,6 +63,10 @@ void close_once(int& descriptor) {
     const rlimit limit{static_cast<rlim_t>(options.file_size_limit),
                        static_cast<rlim_t>(options.file_size_limit)};
     setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  if (options.memory_limit >= 0) {
+    const rlimit limit{static_cast<rlim_t>(options.memory_limit), static_cast<rlim_t>(options.memory_limit)};
+    setrlimit(RLIMIT_AS, &limit);
   }
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
@@ -104,7 +118,7 @@ void converse(pid_t process, const RunOptions& options, int in, int out, int err
 Finished run(const std::string& program, const std::vector<std::string>& arguments,
              const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
-  Pipe in, out, err;
+  Pipe in = open_pipe(), out = options.terminal ? open_terminal() : open_pipe(), err = open_pipe();
   // Until it is the program, the child is a copy of the tests with their signal handlers: signals wait.
   sigset_t all, before;
   sigfillset(&all);

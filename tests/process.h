@@ -17,6 +17,8 @@ struct RunOptions {
   std::map<std::string, std::string> environment{};
   std::string output_file{};        // standard output goes to this file instead of a pipe
   int64_t file_size_limit = -1;     // RLIMIT_FSIZE
+  int64_t memory_limit = -1;        // RLIMIT_AS
+  bool terminal = false;            // standard output is a terminal
   int64_t close_output_after = -1;  // bytes: then the reader of standard output goes away
   int signal = 0;                   // sent after `delay_ms`
   int delay_ms = 0;

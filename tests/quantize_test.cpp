@@ -73,10 +73,10 @@ TEST_CASE("a quantised file gives the codes of quantising at load") {
     const std::shared_ptr<const Model> model = load_model(golden_model(name));
     for (const Quant quant : {Quant::int8, Quant::int4}) {
       const TempDirectory folder;
-      quantize_checkpoint(golden_model(name), folder.path(), quant, {}, 4);
-      const std::shared_ptr<const Model> stored = load_model(folder.path(), {.strict = true});
+      quantize_checkpoint(golden_model(name), folder.file("m"), quant, {}, 4);
+      const std::shared_ptr<const Model> stored = load_model(folder.file("m"), {.strict = true});
       CHECK(stored->weight_bytes < model->weight_bytes);
-      CHECK(std::filesystem::exists(folder.path() + "/quantization.json"));
+      CHECK(std::filesystem::exists(folder.file("m/quantization.json")));
       SpeakRequest request = request_for(*model, "Hello there.");
       request.sampling.max_new_tokens = 6;
       for (const char* kind : {"reference", "cpu"}) {

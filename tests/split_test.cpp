@@ -1,6 +1,7 @@
 // Sentences: the hand-made set, and what must hold for every text.
 #include "engine/split.h"
 #include "catch.h"
+#include "timing.h"
 #include "engine/chunks.h"
 #include "tokenizer_data.h"
 
@@ -152,14 +153,6 @@ double best_ms(const Run& run) {
 int64_t characters(std::string_view text) {
   return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
 }
-
-constexpr double kSlower {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  30  // the bounds below are for ordinary builds
-#else
-  1
-#endif
-};
 
 std::string joined(std::string_view text, const std::vector<Chunk>& chunks) {
   std::string out;

@@ -1,5 +1,6 @@
 // Hostile text: linear splitting, n log n merging, and a small stack is enough.
 #include "catch.h"
+#include "timing.h"
 #include "tokenizer/normalize.h"
 #include "tokenizer_data.h"
 
@@ -69,14 +70,6 @@ size_t prepare(std::string_view text, Pretokenizer pretokenizer) {
   if (is_surely_nfc(text)) return split_pieces(text, pretokenizer).size();
   return split_pieces(to_nfc(text), pretokenizer).size();
 }
-
-constexpr double kSlower {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  20  // the bounds below are for ordinary builds
-#else
-  1
-#endif
-};
 
 }  // namespace
 

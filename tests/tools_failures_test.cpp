@@ -30,6 +30,9 @@ TEST_CASE("exit codes of what is refused, with the words") {
   const TempDirectory folder;
   const std::string out = folder.file("a.wav");
   write_file(folder.file("bad.txt"), "Hel\xff");
+  const TempDirectory inputs;
+  write_file(inputs.file("huge.txt"), "");
+  std::filesystem::resize_file(inputs.file("huge.txt"), (64 << 20) + 1);
   struct Case {
     Words words;
     int exit;
@@ -52,6 +55,7 @@ TEST_CASE("exit codes of what is refused, with the words") {
       {{"Hello.", "-o", out, "-m", folder.file("bad.txt")}, 3, "expected a model directory, got a file"},
       {{"-f", folder.file("absent.txt"), "-o", out, "-m", kModel}, 3, "absent.txt: cannot be opened"},
       {{"-f", folder.file("bad.txt"), "-o", out, "-m", kModel}, 3, "bad.txt: text: invalid UTF-8 at byte 3"},
+      {{"-f", inputs.file("huge.txt"), "-o", out, "-m", kModel}, 3, "at most 67108864 bytes"},
       {{"-t", "", "-o", out, "-m", kModel}, 3, "nothing to speak"},
       {{"-t", " \n\t", "-o", out, "-m", kModel}, 3, "nothing to speak"},
       {{"-t", "?!...", "-o", out, "-m", kModel}, 3, "nothing to speak"},
@@ -140,3 +144,31 @@ TEST_CASE("a full disk: exit 5, the previous file stays, nothing is left") {
             .exit == 5);
   CHECK(tts_gen({"--help"}, {.output_file = "/dev/full"}).exit == 5);
 }
+
+// The sanitizers reserve address space of their own, which no limit leaves them.
+#ifndef TTS_SANITIZED
+
+TEST_CASE("memory that the system refuses: exit 1 or 4 with words, and nothing is written") {
+  const TempDirectory folder;
+  int spoken = 0, refused = 0;
+  for (int64_t limit = int64_t{32} << 20; limit < int64_t{1} << 30 && spoken < 2; limit += limit / 32) {
+    if (tts_gen({"--version"}, {.memory_limit = limit}).exit != 0) continue;  // not even room for the program
+    const Finished done = tts_gen({"Hello.", "-m", kModel, "--seed", "1", "--device", "cpu", "-j", "1", "-o",
+                                   folder.file("a.wav")},
+                                  {.memory_limit = limit});
+    CAPTURE(limit, done.exit, done.signal, done.err);
+    CHECK(done.signal == 0);
+    if (done.exit == 0) {
+      ++spoken;
+      continue;
+    }
+    ++refused;
+    CHECK((done.exit == 1 || done.exit == 4));  // 4: the memory of the device, which on the CPU is the same
+    CHECK(has(done.err, "memory"));
+    CHECK(files_in(folder.path()) == 0);
+  }
+  CHECK(spoken == 2);
+  CHECK(refused > 0);
+}
+
+#endif

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "catch.h"
 #include "engine/synthesis.h"
+#include "timing.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 #include <iostream>
 
 using namespace tts;
+using tts::test::kSlower;
 
 namespace {
 
@@ -171,7 +173,5 @@ TEST_CASE("the first sample comes within 100 ms of the start of the process") {
   }
   std::cout << "start of the process to the first sample: " << best.wall_ms << " ms, of which "
             << best.processor_ms << " ms on a processor\n";
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  CHECK(best.processor_ms <= 100);  // other programs share the machine: the wall says little there
-#endif
+  CHECK(best.processor_ms <= 100 * kSlower);  // other programs share the machine: the wall says little there
 }

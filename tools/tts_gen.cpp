@@ -9,6 +9,7 @@
 #include "tools/synthesise.h"
 
 #include <new>
+#include <system_error>
 
 namespace tts {
 
@@ -49,6 +50,9 @@ int guarded(int argc, char** argv) {
     return static_cast<int>(error.exit);
   } catch (const std::bad_alloc&) {
     say_error("out of memory: the host has no more; a shorter text or a smaller model needs less");
+  } catch (const std::system_error& error) {  // of the standard library: a thread that could not be started
+    say_error(std::string("the system has no more memory or threads: ") + error.what() +
+              "; close other programs, or give -j 1");
   } catch (const std::exception& error) {
     say_error(std::string("internal failure: ") + error.what());
   }

@@ -128,6 +128,9 @@ struct MappedFile::State {
     if (size == 0) return;
     install_handler();
     void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    // Room for it is missing: no fault of the file.
+    check(at != MAP_FAILED || errno != ENOMEM, Exit::internal,
+          "{}: cannot be mapped: the system has no more memory", path);
     check(at != MAP_FAILED, Exit::bad_input, "{}: cannot be mapped: {}", path, reason(errno));
     data = static_cast<std::byte*>(at);
     mapping = enlist(at, size);
