@@ -6,6 +6,8 @@
 #include "temp_directory.h"
 
 #include "engine/model.h"
+#include "tools/playback.h"
+#include "tools/statistics.h"
 
 #include <sstream>
 
@@ -17,6 +19,8 @@ namespace {
 using Words = std::vector<std::string>;
 
 Finished bench(const Words& words) { return run(TTS_BIN_DIR "/tts-bench", words); }
+
+std::string golden_model_path() { return std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-custom-voice"; }
 
 std::vector<Json> lines_of(const std::string& text) {
   std::vector<Json> lines;
@@ -77,4 +81,94 @@ TEST_CASE("a random checkpoint speaks as long as it may") {
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].at("frames").integer(0, 100) == 8);
   CHECK(is_complete_wav(file_bytes(folder.file("a.wav"))));
+}
+
+TEST_CASE("a player that starts with the first chunk waits for every late one") {
+  // 100 ms of audio each at a rate of 1000: the player is dry at 110, then at 310 (the second came 20 ms late and played at once).
+  const std::vector<Arrival> arrivals{{10, 100}, {130, 100}, {200, 100}};
+  const Playback p = play(arrivals, 1000);
+  CHECK(p.first_audio_ms == 10);
+  CHECK(p.slack_ms == std::vector<double>{-20, 30});
+  CHECK(p.underruns == 1);
+  CHECK(p.waited_ms == 20);
+  CHECK(play({}, 1000).slack_ms.empty());
+}
+
+TEST_CASE("the null sink plays in real time, counts a dry spell once, and never blocks") {
+  using namespace std::chrono;
+  const auto begin = steady_clock::now();
+  NullSink sink(1000);
+  sink.push(50);
+  std::this_thread::sleep_for(milliseconds(150));  // dry after 50 ms
+  CHECK(sink.underruns() == 1);
+  sink.push(55);
+  sink.finish();
+  CHECK(sink.played() == 105);
+  CHECK(sink.underruns() >= 1);
+  CHECK(steady_clock::now() - begin >= milliseconds(190));  // 50 ms at once, a pause until 150, 55 more in steps of 10
+}
+
+TEST_CASE("quantiles and deviation") {
+  CHECK(median({3, 1, 2}) == 2);
+  CHECK(median({4, 1, 2, 3}) == 2.5);
+  CHECK(quantile({1, 2, 3}, 1) == 3);
+  CHECK(deviation({2, 4}) == std::sqrt(2.0));
+  CHECK(deviation({2}) == 0);
+}
+
+TEST_CASE("every report gives one JSON line with machine, commit and command") {
+  struct Case {
+    Words words;
+    const char* report;
+    size_t lines;
+    std::vector<const char*> numbers;
+  };
+  const Case cases[] = {
+      {{"--label", "short", "--repeats", "1", "--frames", "4"}, "speech", 1, {"rtf", "tok_s", "ttfa_ms", "peak_rss_mb", "prefill_ms",
+       "talker_ms", "predictor_ms", "codec_ms", "syncs_per_frame", "launches_per_frame", "load_ms"}},
+      {{"stream", "--label", "short", "--repeats", "2", "--frames", "6"}, "stream", 1,
+       {"ttfa_ms", "ttfa_p95_ms", "jitter_ms", "underruns"}},
+      {{"positions", "--frames", "130"}, "positions", 2, {"position", "frame_ms"}},
+      {{"assistant", "--repeats", "1", "--frames", "6"}, "assistant", 1, {"init_ms", "first_ever_ms", "ttfa_ms", "ready_mb",
+       "longest_push_us", "underruns"}},
+      {{"start", "--label", "short", "--repeats", "1", "--frames", "2"}, "start", 2, {"first_sample_ms", "total_ms", "still_cached_mb"}},
+  };
+  const std::string model = golden_model_path();
+  for (const Case& c : cases) {
+    Words words = c.words;
+    words.insert(words.end(), {"-m", model, "-j", "1", "--json"});
+    const Finished done = bench(words);
+    INFO(c.report << ": " << done.err);
+    REQUIRE(done.exit == 0);
+    const std::vector<Json> lines = lines_of(done.out);
+    CHECK(lines.size() == c.lines);
+    for (const Json& line : lines) {
+      CHECK(line.at("report").text() == c.report);
+      CHECK(line.at("command").text().starts_with("tts-bench "));
+      CHECK(!line.at("commit").text().empty());
+      CHECK(!line.at("machine").text().empty());
+      CHECK(line.at("weights").text() == "trained");
+      for (const char* name : c.numbers) CHECK(line.at(name).number() >= 0);
+    }
+  }
+}
+
+TEST_CASE("--line is one flat object for comparisons, of exactly the frames asked for") {
+  const Finished done = bench({"-m", golden_model_path(), "-j", "1", "--line", "--label", "short", "--frames", "5", "--repeats", "1"});
+  REQUIRE(done.exit == 0);
+  const std::vector<Json> lines = lines_of(done.out);
+  REQUIRE(lines.size() == 1);
+  std::vector<std::string> names;
+  for (const auto& [name, value] : lines[0].members()) names.push_back(name);
+  CHECK(names == std::vector<std::string>{"frames", "load_ms", "prefill_ms", "talker_ms", "predictor_ms", "codec_ms", "total_ms",
+                                          "ttfa_ms"});
+  CHECK(lines[0].at("frames").integer(0, 10) == 5);
+}
+
+TEST_CASE("tts-bench refuses what it does not know") {
+  CHECK(bench({"--label", "tiny"}).exit == 2);
+  CHECK(bench({"--ablate", "nothing"}).exit == 2);
+  CHECK(bench({"checkpoint"}).exit == 2);
+  CHECK(bench({"-m", "no-such-directory"}).exit == 3);
+  CHECK(bench({"ops", "--device", "nowhere"}).exit == 4);
 }

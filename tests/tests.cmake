@@ -21,6 +21,8 @@ foreach(source ${TTS_TESTS})
 endforeach()
 add_dependencies(voice_test tts-gen)  # starts the program
 add_dependencies(bench_test tts-gen tts-bench)
+add_dependencies(journal_test journal)
+add_test(NAME "journal: check" COMMAND journal --check --dir ${CMAKE_SOURCE_DIR}/perf_journal)
 
 # Fuzz targets (tests/fuzz.h): every tests/fuzz_NAME.cpp. Here they are replayed over tests/data/corpus/NAME; with
 # TTS_FUZZ, which tools/fuzz.sh sets, each becomes a libFuzzer program of its own.

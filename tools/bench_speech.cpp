@@ -1,31 +1,18 @@
 #include "tools/bench_speech.h"
 
-#include "base/json.h"
+#include "engine/speech_plan.h"
 #include "tools/bench_texts.h"
 #include "tools/build_info.h"
-
-#include <sys/resource.h>
+#include "tools/report.h"
+#include "tools/statistics.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
+#include <thread>
 
 namespace tts {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
-
-const std::string& text_of(const std::string& label) {
-  std::string known;
-  for (const BenchText& row : bench_texts()) {
-    if (row.label == label) return row.text;
-    known += (known.empty() ? "" : ", ") + row.label;
-  }
-  throw Error(Exit::usage, "--label {}: expected one of: {}", label, known);
-}
 
 struct Run {
   double wall_ms;
@@ -38,128 +25,181 @@ struct Summary {
   std::vector<Run> runs;
 
   template <class Get>
-  double median(Get&& get) const {
+  std::vector<double> all(Get&& get) const {
     std::vector<double> values;
     for (const Run& run : runs) values.push_back(get(run));
-    std::sort(values.begin(), values.end());
-    const size_t n = values.size();
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return values;
   }
-  double wall_spread() const {
-    double mean = 0, square = 0;
-    for (const Run& run : runs) mean += run.wall_ms / static_cast<double>(runs.size());
-    for (const Run& run : runs) square += (run.wall_ms - mean) * (run.wall_ms - mean);
-    return runs.size() < 2 ? 0 : std::sqrt(square / static_cast<double>(runs.size() - 1));
-  }
+  template <class Get>
+  double median_of(Get&& get) const { return median(all(get)); }
 };
 
-double peak_memory_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
+constexpr int kRepeats{3};
+
+Summary measure(const SpeechBench& bench, Engine& engine, const std::string& label) {
+  const std::string& text = bench_text(label);
+  Summary summary{label, 1 + static_cast<int>(std::count(text.begin(), text.end(), ' ')), {}};
+  const auto requests = requests_of(bench, engine.model(), text);
+  const Spoken warm = speak_all(engine, requests, {});
+  for (int i = 0; i < (bench.repeats ? bench.repeats : kRepeats); ++i) {
+    const auto begin = Clock::now();
+    Spoken spoken = speak_all(engine, requests, {});
+    summary.runs.push_back({ms_since(begin), std::move(spoken)});
+    check_same(warm, summary.runs.back().spoken, label);
+  }
+  return summary;
+}
+
+struct Stages {  // milliseconds; talker, predictor and codec per frame
+  double prefill, talker, predictor, codec, total, first_audio;
+};
+Stages stages_of(const Summary& s) {
+  const double frames = std::max(1, s.runs[0].spoken.frames);
+  const auto time = [&](double StageTimes::*stage) {
+    return s.median_of([&](const Run& r) { return r.spoken.times.*stage; });
+  };
+  return {.prefill = time(&StageTimes::prefill), .talker = time(&StageTimes::talker) / frames,
+          .predictor = time(&StageTimes::predictor) / frames, .codec = time(&StageTimes::codec) / frames,
+          .total = s.median_of([](const Run& r) { return r.wall_ms; }), .first_audio = time(&StageTimes::first_audio)};
+}
+
+double megabytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+void print_row(const Summary& s, const Model& model) {
+  const Spoken& spoken = s.runs[0].spoken;
+  const Stages stages = stages_of(s);
+  const double seconds = seconds_of(model, spoken), frames = std::max(1, spoken.frames);
+  const double spread = deviation(s.all([](const Run& r) { return r.wall_ms; }));
+  std::printf("%-8s %5d %9.1f %7.1f %7.2f %7.3f %7.1f %8.0f %8.1f %9.1f %8.1f %9.1f %7.2f %9.1f\n", s.label.c_str(), s.words,
+              stages.total, spread, seconds, stages.total / 1000 / seconds, frames / stages.total * 1000,
+              megabytes(peak_memory_bytes()), stages.prefill, (stages.talker + stages.predictor) * frames,
+              stages.codec * frames, stages.first_audio, static_cast<double>(spoken.counters.syncs) / frames,
+              static_cast<double>(spoken.counters.launches) / frames);
+}
+
+void print_json(const SpeechBench& bench, const Summary& s, const OpenBench& open) {
+  const Spoken& spoken = s.runs[0].spoken;
+  const Stages stages = stages_of(s);
+  const double seconds = seconds_of(open.engine.model(), spoken), frames = std::max(1, spoken.frames);
+  JsonWriter w;
+  w.begin_object();
+  if (bench.output == SpeechBench::Output::json) {
+    record_head(w, bench, open, "speech");
+    w.field("label", std::string_view(s.label)).field("words", s.words).field("repeats", static_cast<int64_t>(s.runs.size()));
+    w.field("wall_spread_ms", deviation(s.all([](const Run& r) { return r.wall_ms; }))).field("seconds", seconds);
+    w.field("rtf", stages.total / 1000 / seconds).field("tok_s", frames / stages.total * 1000);
+    w.field("peak_rss_mb", megabytes(peak_memory_bytes())).field("weights_mb", megabytes(open.engine.model().weight_bytes));
+    w.field("session_mb", megabytes(open.engine.session_bytes())).field("finish_reason", str(spoken.finish));
+    w.field("predictor_passes", spoken.predictor_passes);
+    w.field("syncs_per_frame", static_cast<double>(spoken.counters.syncs) / frames);
+    w.field("launches_per_frame", static_cast<double>(spoken.counters.launches) / frames);
+  }
+  w.field("frames", spoken.frames).field("load_ms", open.load_ms).field("prefill_ms", stages.prefill);
+  w.field("talker_ms", stages.talker).field("predictor_ms", stages.predictor).field("codec_ms", stages.codec);
+  w.field("total_ms", stages.total).field("ttfa_ms", stages.first_audio).end_object();
+  print_line(w);
+}
+
+// In a made checkpoint the end token's row of the talker's head is zero: it never ends by itself.
+bool is_random(const Model& model) {
+  const Tensor& head = model.talker.codec_head;
+  if (head.dtype != DType::bf16 && head.dtype != DType::f32) return false;
+  const auto row = static_cast<size_t>(head.columns()) * static_cast<size_t>(bits_per_element(head.dtype)) / 8;
+  const auto* bytes = static_cast<const std::byte*>(head.data) + row * static_cast<size_t>(model.config.talker.eos);
+  return std::all_of(bytes, bytes + row, [](std::byte b) { return b == std::byte{0}; });
+}
+
+}  // namespace
+
+const std::string& bench_text(const std::string& label) {
+  std::string known;
+  for (const BenchText& row : bench_texts()) {
+    if (row.label == label) return row.text;
+    known += (known.empty() ? "" : ", ") + row.label;
+  }
+  throw Error(Exit::usage, "--label {}: expected one of: {}", label, known);
 }
 
 double seconds_of(const Model& model, const Spoken& spoken) {
   return static_cast<double>(spoken.frames) * model.config.codec.samples_per_frame / model.config.codec.sample_rate;
 }
 
-SpeakRequest request_of(const SpeechBench& bench, const Model& model, const std::string& text) {
+std::vector<SpeakRequest> requests_of(const SpeechBench& bench, const Model& model, const std::string& text) {
   SpeakRequest request;
-  request.text = text;
   request.seed = bench.seed;
   request.sampling = defaults_of(model.config.generation);
-  request.sampling.greedy = request.sampling.greedy || bench.greedy;
-  request.sampling.sub_greedy = request.sampling.sub_greedy || bench.greedy;
   request.fixed_frames = bench.frames;
   request.guard = bench.frames == 0;
-  request.speaker = bench.speaker;
-  if (request.speaker.empty() && !model.config.talker.speakers.empty()) request.speaker = model.config.talker.speakers[0].name;
-  return request;
-}
-
-// Every repetition must give the codes of the first: a benchmark of a wrong or changing answer means nothing.
-Summary measure(const SpeechBench& bench, Engine& engine, const std::string& label, const std::string& text) {
-  Summary summary{label, 1 + static_cast<int>(std::count(text.begin(), text.end(), ' ')), {}};
-  const SpeakRequest request = request_of(bench, engine.model(), text);
-  const Spoken warm = engine.speak(request, {});
-  for (int i = 0; i < bench.repeats; ++i) {
-    const auto begin = Clock::now();
-    Spoken spoken = engine.speak(request, {});
-    summary.runs.push_back({ms_since(begin), std::move(spoken)});
-    check(summary.runs.back().spoken.codes == warm.codes, Exit::internal,
-          "bench {}: repetition {} gave other codes than the warm-up; refusing to time a changing answer", label, i + 1);
+  request.first_chunk_frames = bench.first_chunk_frames;
+  request.chunk_frames = bench.chunk_frames;
+  if (!model.config.talker.speakers.empty()) request.speaker = model.config.talker.speakers[0].name;
+  std::vector<SpeakRequest> requests;
+  for (const PlannedChunk& chunk : plan_speech(text, {}, model.rules, model.tokenizer).chunks) {
+    request.text = chunk.text;
+    if (requests.empty() || bench.frames == 0) requests.push_back(request);
   }
-  return summary;
+  return requests;
 }
 
-struct Stages {  // milliseconds per frame
-  double prefill, talker, predictor, codec, total, first_audio;
-};
-Stages stages_of(const Summary& s) {
-  const double frames = std::max(1, s.runs[0].spoken.frames);
-  const auto per_frame = [&](double StageTimes::*time) {
-    return s.median([&](const Run& r) { return r.spoken.times.*time; }) / frames;
-  };
-  return {.prefill = per_frame(&StageTimes::prefill) * frames, .talker = per_frame(&StageTimes::talker),
-          .predictor = per_frame(&StageTimes::predictor), .codec = per_frame(&StageTimes::codec),
-          .total = s.median([](const Run& r) { return r.wall_ms; }),
-          .first_audio = per_frame(&StageTimes::first_audio) * frames};
-}
-
-void print_row(const Summary& s, const Model& model) {
-  const Spoken& spoken = s.runs[0].spoken;
-  const Stages stages = stages_of(s);
-  const double seconds = seconds_of(model, spoken), frames = std::max(1, spoken.frames);
-  std::printf("%-8s %5d %9.1f %7.1f %7.2f %7.3f %7.1f %8.0f %8.1f %9.1f %8.1f %9.1f %7.2f %9.1f\n", s.label.c_str(), s.words,
-              stages.total, s.wall_spread(), seconds, stages.total / 1000 / seconds, frames / stages.total * 1000,
-              peak_memory_mb(), stages.prefill, (stages.talker + stages.predictor) * frames, stages.codec * frames,
-              stages.first_audio, static_cast<double>(spoken.counters.syncs) / frames,
-              static_cast<double>(spoken.counters.launches) / frames);
-}
-
-void print_json(const SpeechBench& bench, const Summary& s, const Engine& engine, double load_ms, const std::string& command) {
-  const Spoken& spoken = s.runs[0].spoken;
-  const Stages stages = stages_of(s);
-  JsonWriter w;
-  w.begin_object();
-  if (bench.output == SpeechBench::Output::json) {
-    const DeviceFacts& device = engine.device();
-    w.field("command", command).field("commit", kCommit).field("machine", device.name);
-    w.field("label", s.label).field("words", s.words).field("device", device.kind).field("dtype", device.dtype);
-    w.field("quant", device.quant).field("threads", device.threads).field("repeats", bench.repeats);
-    w.field("wall_spread_ms", s.wall_spread()).field("seconds", seconds_of(engine.model(), spoken));
-    w.field("rtf", stages.total / 1000 / seconds_of(engine.model(), spoken)).field("peak_rss_mb", peak_memory_mb());
-    w.field("finish_reason", str(spoken.finish)).field("predictor_passes", spoken.predictor_passes);
-    w.field("syncs_per_frame", static_cast<double>(spoken.counters.syncs) / std::max(1, spoken.frames));
-    w.field("launches_per_frame", static_cast<double>(spoken.counters.launches) / std::max(1, spoken.frames));
+Spoken speak_all(Engine& engine, const std::vector<SpeakRequest>& requests, const SpeakCallbacks& callbacks) {
+  Spoken all = engine.speak(requests.front(), callbacks);
+  for (size_t i = 1; i < requests.size(); ++i) {
+    const Spoken one = engine.speak(requests[i], callbacks);
+    for (double StageTimes::*stage : {&StageTimes::tokenize, &StageTimes::prefill, &StageTimes::talker, &StageTimes::predictor,
+                                      &StageTimes::codec, &StageTimes::write, &StageTimes::total}) {
+      all.times.*stage += one.times.*stage;
+    }
+    all.predictor_passes = (all.predictor_passes * all.frames + one.predictor_passes * one.frames) / (all.frames + one.frames);
+    all.codes.insert(all.codes.end(), one.codes.begin(), one.codes.end());
+    all.frames += one.frames;
+    all.samples += one.samples;
+    all.counters.syncs += one.counters.syncs;
+    all.counters.launches += one.counters.launches;
+    if (one.finish != FinishReason::eos) all.finish = one.finish;
   }
-  w.field("frames", spoken.frames).field("load_ms", load_ms).field("prefill_ms", stages.prefill);
-  w.field("talker_ms", stages.talker).field("predictor_ms", stages.predictor).field("codec_ms", stages.codec);
-  w.field("total_ms", stages.total).field("ttfa_ms", stages.first_audio);
-  w.end_object();
-  std::printf("%s\n", w.str().c_str());
+  return all;
 }
 
-}  // namespace
+void check_same(const Spoken& warm, const Spoken& again, const std::string& what) {
+  check(again.codes == warm.codes, Exit::internal,
+        "bench {}: a repetition gave other codes than the warm-up; refusing to time a changing answer", what);
+}
 
-void bench_speech(const SpeechBench& bench, const std::string& command) {
+OpenBench open_bench(const SpeechBench& bench) {
   const auto begin = Clock::now();
-  Engine engine(load_model(bench.model), bench.device);
+  const std::shared_ptr<const Model> model = load_model(bench.model);
+  Engine engine(model, bench.device);
   const double load_ms = ms_since(begin);
-  if (bench.output == SpeechBench::Output::table) {
-    std::printf("%s on %s, %s, %d threads; %d repetitions after a warm-up%s\n", bench.model.c_str(), engine.device().name.c_str(),
-                engine.device().dtype.c_str(), engine.device().threads, bench.repeats,
+  return {std::move(engine), load_ms, is_random(*model)};
+}
+
+void record_head(JsonWriter& w, const SpeechBench& bench, const OpenBench& open, std::string_view report) {
+  const DeviceFacts& device = open.engine.device();
+  w.field("report", report).field("command", std::string_view(bench.command)).field("commit", kCommit);
+  w.field("machine", std::string_view(device.name)).field("cores", static_cast<int64_t>(std::thread::hardware_concurrency()));
+  w.field("model", std::string_view(bench.model)).field("size", std::string_view(open.engine.model().config.size));
+  w.field("weights", open.random_weights ? "random" : "trained").field("device", std::string_view(device.kind));
+  w.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant)).field("threads", device.threads);
+}
+
+void print_line(const JsonWriter& json) { write_stdout(json.str() + "\n"); }
+
+void bench_speech(const SpeechBench& bench) {
+  OpenBench open = open_bench(bench);
+  const DeviceFacts& device = open.engine.device();
+  const bool table = bench.output == SpeechBench::Output::table;
+  if (table) {
+    std::printf("%s (%s weights) on %s %s, %s, quant %s, %d threads; %d repetitions after a warm-up%s\n", bench.model.c_str(),
+                open.random_weights ? "random" : "trained", device.kind.c_str(), device.name.c_str(), device.dtype.c_str(),
+                device.quant.c_str(), device.threads, bench.repeats ? bench.repeats : kRepeats,
                 bench.frames ? ", fixed number of frames" : "");
     std::printf("%-8s %5s %9s %7s %7s %7s %7s %8s %8s %9s %8s %9s %7s %9s\n", "Label", "Words", "Wall ms", "+-std", "Audio s",
                 "RTF", "Tok/s", "Mem MB", "Prefill", "Generate", "Decode", "First ms", "Syncs/f", "Launch/f");
   }
   for (const std::string& label : bench.labels) {
-    const Summary summary = measure(bench, engine, label, text_of(label));
-    if (bench.output == SpeechBench::Output::table) {
-      print_row(summary, engine.model());
-    } else {
-      print_json(bench, summary, engine, load_ms, command);
-    }
+    const Summary summary = measure(bench, open.engine, label);
+    if (table) print_row(summary, open.engine.model());
+    else print_json(bench, summary, open);
   }
 }
 

@@ -47,6 +47,12 @@ foreach(source ${TTS_PROGRAMS})
   install(TARGETS ${name} RUNTIME)
 endforeach()
 
+# The performance journal replays its measurements with the programs beside it.
+file(GLOB TTS_JOURNAL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/perf_journal/*.cpp)
+add_executable(journal ${TTS_JOURNAL_SOURCES})
+target_link_libraries(journal PRIVATE tts_tools)
+add_dependencies(journal tts-bench tts-gen)
+
 # Man page and completions are printed by the program itself, so they cannot differ from its parser.
 set(pages ${CMAKE_BINARY_DIR}/pages)
 add_custom_command(OUTPUT ${pages}/tts-gen.1

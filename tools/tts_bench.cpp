@@ -11,8 +11,13 @@ namespace tts {
 
 namespace {
 
-enum class Command : uint8_t { speech, ops, checkpoint, kCount };
-constexpr CommandSet kSpeech{1}, kOps{2}, kBoth{3}, kCheckpoint{4}, kAll{7};
+enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, kCount };
+constexpr CommandSet bit(Command c) { return CommandSet{1} << static_cast<int>(c); }
+constexpr CommandSet kSpeech{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant) |
+                             bit(Command::start)};
+constexpr CommandSet kOps{bit(Command::ops)}, kCheckpoint{bit(Command::checkpoint)}, kBoth{kSpeech | kOps}, kAll{kBoth | kCheckpoint};
+constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start)};
+constexpr CommandSet kChunks{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant)};
 
 constexpr CommandRow kCommands[] = {
     {.name = "", .operands = "", .help = "whole syntheses of the three texts (13, 53 and 115 words)"},
@@ -25,6 +30,11 @@ constexpr CommandRow kCommands[] = {
      .help = "write a checkpoint of the published geometry with random weights, for measurements without the published files",
      .min_operands = 1,
      .max_operands = 1},
+    {.name = "stream", .operands = "", .help = "first audio, jitter of the chunks, underruns at real-time playback"},
+    {.name = "positions", .operands = "", .help = "milliseconds per frame along one long utterance"},
+    {.name = "assistant", .operands = "",
+     .help = "initialisation, first audio, 91 characters, memory, playback through a real-time null sink"},
+    {.name = "start", .operands = "", .help = "tts-gen from its start to its first sample, with cold and with warm files"},
 };
 static_assert(std::size(kCommands) == static_cast<size_t>(Command::kCount));
 
@@ -33,13 +43,17 @@ constexpr const char* kGroup{"Options"};
 constexpr OptionRow kOptions[] = {
     {.name = "model", .letter = 'm', .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kSpeech,
      .help = "checkpoint, or 'embedded' (the default)", .example = "-m DIR --frames 125"},
-    {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech, .choices = "short|medium|long|all",
-     .help = "which text (default all)", .example = "--label short"},
+    {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kTexts, .choices = "short|medium|long|all",
+     .help = "which text (default all; start: short)", .example = "--label short"},
     {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = limits::kFrames,
      .help = "exactly N frames, the end token is blocked: for random checkpoints and comparisons",
      .example = "-m DIR --frames 125 --label short"},
     {.name = "repeats", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = 1000,
-     .help = "repetitions after the warm-up (default 3)", .example = "--repeats 10"},
+     .help = "repetitions after the warm-up (default 3; stream 10; assistant and start 5)", .example = "--repeats 10"},
+    {.name = "first-chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks, .least = 1,
+     .most = limits::kFrames, .help = "as in tts-gen (default 1)", .example = "stream --first-chunk-frames 2"},
+    {.name = "chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks, .least = 1,
+     .most = limits::kFrames, .help = "as in tts-gen (default 4)", .example = "stream --chunk-frames 8"},
     {.name = "seed", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech | kCheckpoint,
      .least = 0, .most = INT64_MAX,
      .help = "seed of every repetition (default 1), or of the random weights (default 0)", .example = "--seed 7"},
@@ -49,7 +63,8 @@ constexpr OptionRow kOptions[] = {
      .help = "as in tts-gen", .example = "--quant int8"},
     {.name = "ablate", .kind = ArgKind::text, .value = "NAME,...", .group = kGroup, .commands = kSpeech,
      .help = "optimisations to switch off, as in tts-gen", .example = "--ablate parallel_predictor"},
-    {.name = "line", .group = kGroup, .commands = kSpeech, .help = "one flat JSON object per text, for comparisons with other programs",
+    {.name = "line", .group = kGroup, .commands = bit(Command::speech),
+     .help = "one flat JSON object per text, for comparisons with other programs",
      .example = "--line --label short"},
     {.name = "device",
      .kind = ArgKind::text,
@@ -109,6 +124,8 @@ constexpr Program kProgram{
     .description =
         "Without a command word: speaks three fixed texts, a warm-up first, and prints medians and spread; every "
         "repetition must give the codes of the first, else nothing is printed.\n\n"
+        "stream: when the chunks of a streamed synthesis come. Slack is how long before a player that started with the first "
+        "chunk needs it a chunk is there, jitter the spread of the slack between 5 and 95 %.\n\n"
         "ops: "
         "compares every operation with its readable version, refuses to time a wrong answer, and prints "
         "time, "
@@ -119,7 +136,7 @@ constexpr Program kProgram{
     .options = kOptions,
 };
 
-void time_speech(const Arguments& args, const std::string& command) {
+SpeechBench speech_bench(const Arguments& args, const std::string& command) {
   SpeechBench bench;
   bench.model = args.text("model", "embedded");
   bench.device.kind = args.text("device", "cpu");
@@ -132,8 +149,13 @@ void time_speech(const Arguments& args, const std::string& command) {
   bench.frames = static_cast<int>(args.integer("frames", 0));
   bench.repeats = static_cast<int>(args.integer("repeats", bench.repeats));
   bench.seed = static_cast<uint64_t>(args.integer("seed", 1));
-  bench.output = args.has("line") ? SpeechBench::Output::line : args.has("json") ? SpeechBench::Output::json : SpeechBench::Output::table;
-  bench_speech(bench, command);
+  bench.first_chunk_frames = static_cast<int>(args.integer("first-chunk-frames", bench.first_chunk_frames));
+  bench.chunk_frames = static_cast<int>(args.integer("chunk-frames", bench.chunk_frames));
+  bench.output = args.has("line")   ? SpeechBench::Output::line
+                 : args.has("json") ? SpeechBench::Output::json
+                                    : SpeechBench::Output::table;
+  bench.command = command;
+  return bench;
 }
 
 void time_ops(const Arguments& args, const std::string& command) {
@@ -161,7 +183,15 @@ void write_checkpoint(const Arguments& args) {
 void act(const Arguments& args, const std::string& command) {
   switch (static_cast<Command>(args.command)) {
     case Command::speech:
-      return time_speech(args, command);
+      return bench_speech(speech_bench(args, command));
+    case Command::stream:
+      return bench_stream(speech_bench(args, command));
+    case Command::positions:
+      return bench_positions(speech_bench(args, command));
+    case Command::assistant:
+      return bench_assistant(speech_bench(args, command));
+    case Command::start:
+      return bench_start(speech_bench(args, command));
     case Command::ops:
       return time_ops(args, command);
     case Command::checkpoint:
