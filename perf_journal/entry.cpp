@@ -176,7 +176,7 @@ std::string render_table(const Entry& entry) {
   std::string out = where_recorded(entry), line = "|---|---:|";
   out += "| run | n |";
   for (const std::string& column : entry.columns) out += " " + column + " |", line += "---:|";
-  if (ratio) out += " all on = 1 |", line += "---:|";
+  if (ratio) out += " × all on |", line += "---:|";
   out += "\n" + line + "\n";
   for (const std::string& row : rows_of(entry)) {
     const std::vector<double> first = values_of(entry, row, entry.columns[0]);
@@ -184,7 +184,9 @@ std::string render_table(const Entry& entry) {
     for (const std::string& column : entry.columns) {
       out += " " + cell(values_of(entry, row, column), column == entry.columns[0]) + " |";
     }
-    if (ratio) {
+    if (ratio && row.find(" --ablate ") == row.npos) {
+      out += " |";
+    } else if (ratio) {
       const std::vector<double> on = values_of(entry, row.substr(0, row.find(" --ablate ")), entry.columns[0]);
       out += on.empty() || first.empty() ? " – |" : " " + fixed(median(first) / median(on), 2) + " |";
     }

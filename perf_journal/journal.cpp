@@ -42,6 +42,9 @@ constexpr OptionRow kOptions[] = {
      .example = "run --model DIR"},
     {.name = "rounds", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kRun, .least = 1, .most = 1000,
      .help = "times that all commands of an entry are run in turn (default 3)", .example = "run --rounds 5"},
+    {.name = "completion", .kind = ArgKind::choice, .value = "SHELL", .group = kGroup, .commands = kAll, .choices = "bash|zsh|fish",
+     .help = "print the completion script of a shell", .example = "--completion bash"},
+    {.name = "man", .group = kGroup, .commands = kAll, .help = "print the man page", .example = "--man"},
     {.name = "help", .letter = 'h', .group = kGroup, .commands = kAll, .help = "this page"},
     {.name = "version", .group = kGroup, .commands = kAll, .help = "version and commit"},
 };
@@ -58,14 +61,15 @@ constexpr Program kProgram{
 // ---- check -------------------------------------------------------------------------------------------------------------
 
 void check_switches(const std::vector<Entry>& entries) {
-  std::set<std::string> with_entry;
+  std::set<std::string> switches, with_entry;
+  for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) switches.emplace(name_of(static_cast<Ablate>(i)));
   for (const Entry& entry : entries) {
-    if (entry.ablation == "none") continue;
-    parse_ablations(entry.ablation);  // a name that is no switch is refused there
-    check(with_entry.insert(entry.ablation).second, Exit::bad_input, "{}: a second entry for the switch {}", entry.path, entry.ablation);
+    const std::string& name = entry.ablation;
+    if (name == "none") continue;
+    check(switches.contains(name), Exit::bad_input, "{}: there is no switch {}", entry.path, name);
+    check(with_entry.insert(name).second, Exit::bad_input, "{}: a second entry for the switch {}", entry.path, name);
   }
-  for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) {
-    const std::string name(name_of(static_cast<Ablate>(i)));
+  for (const std::string& name : switches) {
     check(with_entry.contains(name), Exit::bad_input, "journal: the switch {} has no entry", name);
   }
 }

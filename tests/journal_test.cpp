@@ -71,7 +71,7 @@ TEST_CASE("every switch has one entry and every entry's switch exists") {
   missing.fails("the switch run_ahead has no entry");
 
   unknown.edit(unknown.entry("0002-run-ahead.md"), "`run_ahead`", "`walk_ahead`");
-  unknown.fails("got 'walk_ahead'");
+  unknown.fails("there is no switch walk_ahead");
 
   twice.edit(twice.entry("0001-baseline.md"), "- ablation: `none`", "- ablation: `run_ahead`");
   twice.fails("a second entry for the switch run_ahead");

@@ -6,8 +6,12 @@
 #include "tools/report.h"
 #include "tools/statistics.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
+#include <fstream>
 #include <thread>
 
 namespace tts {
@@ -16,12 +20,14 @@ namespace {
 
 struct Run {
   double wall_ms;
+  double cpu_ms;  // processor time of all threads: what it costs on a busy machine
   Spoken spoken;
 };
 
 struct Summary {
   std::string label;
   int words = 0;
+  double others = 0;  // cores that other programs kept busy meanwhile
   std::vector<Run> runs;
 
   template <class Get>
@@ -36,17 +42,40 @@ struct Summary {
 
 constexpr int kRepeats{3};
 
+double processor_ms() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
+}
+
+// Processor time that the whole machine has spent, stolen time included.
+double machine_ms() {
+  std::ifstream stat("/proc/stat");
+  std::string cpu;
+  double ticks[8] = {};  // user nice system idle iowait irq softirq steal
+  stat >> cpu;
+  for (double& t : ticks) stat >> t;
+  check(static_cast<bool>(stat) && cpu == "cpu", Exit::internal, "/proc/stat: expected the line cpu with 8 numbers");
+  const double busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
+  return busy * 1000 / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 Summary measure(const SpeechBench& bench, Engine& engine, const std::string& label) {
   const std::string& text = bench_text(label);
-  Summary summary{label, 1 + static_cast<int>(std::count(text.begin(), text.end(), ' ')), {}};
+  Summary summary{label, 1 + static_cast<int>(std::count(text.begin(), text.end(), ' ')), 0, {}};
   const auto requests = requests_of(bench, engine.model(), text);
   const Spoken warm = speak_all(engine, requests, {});
+  const double machine_before = machine_ms(), own_before = processor_ms();
+  const auto all_begin = Clock::now();
   for (int i = 0; i < (bench.repeats ? bench.repeats : kRepeats); ++i) {
     const auto begin = Clock::now();
+    const double cpu = processor_ms();
     Spoken spoken = speak_all(engine, requests, {});
-    summary.runs.push_back({ms_since(begin), std::move(spoken)});
+    summary.runs.push_back({ms_since(begin), processor_ms() - cpu, std::move(spoken)});
     check_same(warm, summary.runs.back().spoken, label);
   }
+  const double others_ms = machine_ms() - machine_before - (processor_ms() - own_before);
+  summary.others = std::max(0.0, others_ms / ms_since(all_begin));
   return summary;
 }
 
@@ -88,6 +117,8 @@ void print_json(const SpeechBench& bench, const Summary& s, const OpenBench& ope
     w.field("label", std::string_view(s.label)).field("words", s.words).field("repeats", static_cast<int64_t>(s.runs.size()));
     w.field("wall_spread_ms", deviation(s.all([](const Run& r) { return r.wall_ms; }))).field("seconds", seconds);
     w.field("rtf", stages.total / 1000 / seconds).field("tok_s", frames / stages.total * 1000);
+    w.field("cpu_rtf", s.median_of([](const Run& r) { return r.cpu_ms; }) / 1000 / seconds);
+    w.field("others", s.others);
     w.field("peak_rss_mb", megabytes(peak_memory_bytes())).field("weights_mb", megabytes(open.engine.model().weight_bytes));
     w.field("session_mb", megabytes(open.engine.session_bytes())).field("finish_reason", str(spoken.finish));
     w.field("predictor_passes", spoken.predictor_passes);
