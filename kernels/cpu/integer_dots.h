@@ -65,19 +65,19 @@ inline Bytes load_bytes(const void* p) {
 #endif
 
 struct Int8 {
-  static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
+  static constexpr int kTileRows{TTS_LANES == 16 ? 6 : 2};  // 24 sums, 4 weights and a value of 32 registers
 #if defined(TTS_VNNI)
   // The instruction multiplies unsigned by signed: weights plus 128, and 128 times the sum of the steps comes
   // off later.
   static constexpr bool kShifted{true};
-  static Bytes weights(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
-  static I multiply(I sums, Bytes w, Bytes x) {
+  TTS_INLINE Bytes weights(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
+  TTS_INLINE I multiply(I sums, Bytes w, Bytes x) {
     return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sums), w, x));
   }
 #else
   static constexpr bool kShifted{false};
-  static Bytes weights(Bytes w) { return w; }
-  static I multiply(I sums, Bytes w, Bytes x) {
+  TTS_INLINE Bytes weights(Bytes w) { return w; }
+  TTS_INLINE I multiply(I sums, Bytes w, Bytes x) {
 #if TTS_LANES == 16
     const __m512i low = _mm512_madd_epi16(_mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, w, 0)),
                                           _mm512_cvtepi8_epi16(_mm512_maskz_extracti64x4_epi64(15, x, 0)));
@@ -97,53 +97,76 @@ struct Int8 {
   }
 #endif
 
-  template <int MR, int RR>
-  static void step(I (&sums)[MR][RR], const int8_t* const (&w)[MR], const int8_t* x, int64_t padded) {
-    Bytes weight[MR];
-    for (int m = 0; m < MR; ++m) weight[m] = weights(load_bytes(w[m]));
+  using Total = I;
+  TTS_INLINE const int8_t* weights_of(const Tensor& matrix, int64_t m, int64_t K) {
+    return static_cast<const int8_t*>(matrix.data) + m * K;
+  }
+  // The last bytes of a row, then zeros; the steps are zero there too.
+  TTS_INLINE Bytes last_bytes(const int8_t* w, int64_t n) {
+    int8_t last[kStep]{};
+    __builtin_memcpy(last, w, static_cast<size_t>(n));
+    return load_bytes(last);
+  }
+
+  TTS_INLINE I row(const Rows& x, const Tensor& matrix, int64_t m) {
+    const int64_t K = x.K, whole = K / kStep * kStep;
+    const int8_t* w = weights_of(matrix, m, K);
+    I even{}, odd{};  // the order of exact sums is free: two chains
+    int64_t k = 0;
+    for (; k + 2 * kStep <= whole; k += 2 * kStep) {
+      even = multiply(even, weights(load_bytes(w + k)), load_bytes(x.steps + k));
+      odd = multiply(odd, weights(load_bytes(w + k + kStep)), load_bytes(x.steps + k + kStep));
+    }
+    if (k < whole) even = multiply(even, weights(load_bytes(w + k)), load_bytes(x.steps + k));
+    if (whole < K) {
+      odd = multiply(odd, weights(last_bytes(w + whole, K - whole)), load_bytes(x.steps + whole));
+    }
+    return even + odd;
+  }
+
+  template <int RR>
+  static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
+                    bool fetch) {
+    const int64_t K = x.K, whole = K / kStep * kStep;
+    const int8_t* w = weights_of(matrix, first, K);
+    I sums[4][RR];
+    accumulate<RR>(sums, x, w, whole, fetch ? 4 * K : 0);
+    for (int m = 0; whole < K && m < 4; ++m) {
+      const Bytes weight = weights(last_bytes(w + m * K + whole, K - whole));
+      for (int r = 0; r < RR; ++r) {
+        sums[m][r] = multiply(sums[m][r], weight, load_bytes(x.steps + r * x.padded + whole));
+      }
+    }
     for (int r = 0; r < RR; ++r) {
-      const Bytes value = load_bytes(x + r * padded);
-      for (int m = 0; m < MR; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
+      store_sums(out + r * stride, sums[0][r], sums[1][r], sums[2][r], sums[3][r], kShifted ? x.offset[r] : 0,
+                 x.scale[r], matrix.scales + first);
     }
   }
 
-  template <int MR, int RR>
-  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
-    const int64_t K = x.K, whole = K / kStep * kStep;
-    const int8_t* w = static_cast<const int8_t*>(matrix.data) + first * K;
-    const int8_t* rows[MR];
-    I sums[MR][RR]{}, others[MR][RR]{};  // the order of exact sums is free: a lone row gets a second chain
-    int64_t k = 0;
-    for (; MR == 1 && k + 2 * kStep <= whole; k += 2 * kStep) {
-      rows[0] = w + k;
-      step<MR, RR>(sums, rows, x.steps + k, x.padded);
-      rows[0] = w + k + kStep;
-      step<MR, RR>(others, rows, x.steps + k + kStep, x.padded);
-    }
-    for (; k < whole; k += kStep) {
-      for (int m = 0; m < MR; ++m) rows[m] = w + m * K + k;
-      step<MR, RR>(sums, rows, x.steps + k, x.padded);
-    }
-    if (whole < K) {  // the last bytes of a row, then zeros; the steps are zero there too
-      int8_t last[MR][kStep]{};
-      for (int m = 0; m < MR; ++m) {
-        __builtin_memcpy(last[m], w + m * K + whole, static_cast<size_t>(K - whole));
-        rows[m] = last[m];
+  template <int RR>
+  TTS_APART void accumulate(I (&total)[4][RR], const Rows& x, const int8_t* w, int64_t end, int64_t ahead) {
+    I sums[4][RR]{};
+    for (int64_t k = 0; k < end; k += kStep) {
+      Bytes weight[4];
+      for (int m = 0; m < 4; ++m) {
+        __builtin_prefetch(w + m * x.K + k + ahead, 0, 2);
+        weight[m] = weights(load_bytes(w + m * x.K + k));
       }
-      step<MR, RR>(sums, rows, x.steps + whole, x.padded);
-    }
-    for (int r = 0; r < RR; ++r) {
-      const int32_t offset = kShifted ? x.offset[r] : 0;
-      if constexpr (MR == 4) {
-        store_sums(out + r * stride, sums[0][r], sums[1][r], sums[2][r], sums[3][r], offset, x.scale[r],
-                   matrix.scales + first);
-      } else {
-        for (int m = 0; m < MR; ++m) {
-          out[r * stride + m] = static_cast<float>(sum(sums[m][r] + others[m][r]) - offset) * x.scale[r] *
-                                matrix.scales[first + m];
-        }
+      for (int r = 0; r < RR; ++r) {
+        const Bytes value = load_bytes(x.steps + r * x.padded + k);
+        for (int m = 0; m < 4; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
       }
     }
+    __builtin_memcpy(total, sums, sizeof sums);
+  }
+
+  TTS_INLINE void finish(float* out, const I (&totals)[4], const Rows& x, const Tensor& matrix,
+                         int64_t first) {
+    store_sums(out, totals[0], totals[1], totals[2], totals[3], kShifted ? *x.offset : 0, *x.scale,
+               matrix.scales + first);
+  }
+  TTS_INLINE float finish(I total, const Rows& x, const Tensor& matrix, int64_t m) {
+    return static_cast<float>(sum(total) - (kShifted ? *x.offset : 0)) * *x.scale * matrix.scales[m];
   }
 };
 
@@ -151,7 +174,7 @@ struct Int4 {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
 
   // Four neighbouring nibbles (0..15) times their steps, low and high halves, onto the lanes of `start`.
-  static I multiply(I start, Bytes w, Bytes low, Bytes high) {
+  TTS_INLINE I multiply(I start, Bytes w, Bytes low, Bytes high) {
 #if TTS_LANES == 16
     const __m512i mask = _mm512_set1_epi8(15);
     const __m512i first = _mm512_and_si512(w, mask), second = _mm512_and_si512(_mm512_srli_epi16(w, 4), mask);
@@ -178,7 +201,7 @@ struct Int4 {
 #endif
   }
 
-  static F scales(const float* p) {  // one per block, four lanes each
+  TTS_INLINE F scales(const float* p) {  // one per block, four lanes each
 #if TTS_LANES == 16
     const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
     return _mm512_maskz_permutexvar_ps(0xffff, lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
@@ -189,51 +212,88 @@ struct Int4 {
 #endif
   }
 
-  // `at`: byte of the row where the step begins
-  template <int MR, int RR>
-  static void step(F (&sums)[MR][RR], const uint8_t* const (&w)[MR], const float* const (&scale)[MR],
-                   const Rows& x, int64_t at) {
-    const int8_t* steps = x.steps + at / 64 * 128 + at % 64;
+  using Total = F;
+
+  // A row, or what is left of it after whole steps, padded with zeros.
+  struct Row {
+    const uint8_t* w;
+    const float* scale;
+  };
+  struct Rest {
+    uint8_t w[kStep];
+    float scale[kStep / 16];
+  };
+  TTS_INLINE Row row_of(const Tensor& matrix, int64_t m, int64_t K) {
+    return {static_cast<const uint8_t*>(matrix.data) + m * (K / 2), matrix.scales + m * (K / 32)};
+  }
+  TTS_INLINE Row rest_of(Rest& rest, const Row& row, int64_t whole, int64_t bytes) {
+    rest = {};
+    __builtin_memcpy(rest.w, row.w + whole, static_cast<size_t>(bytes - whole));
+    for (int64_t b = whole; b < bytes; b += 16) rest.scale[(b - whole) / 16] = row.scale[b / 16];
+    return {rest.w - whole, rest.scale - whole / 16};
+  }
+
+  // `at`: byte of the row where the step begins; r: activation row
+  TTS_INLINE F step(F sums, const Row& row, const Rows& x, int64_t r, int64_t at) {
+    const int8_t* steps = x.steps + r * x.padded + at / 64 * 128 + at % 64;
+    const I offset = load_offsets(x.offset + r * x.offsets + at / 4);
+    const I products = multiply(offset, load_bytes(row.w + at), load_bytes(steps), load_bytes(steps + 64));
+    return fma(__builtin_convertvector(products, F), scales(row.scale + at / 16), sums);
+  }
+
+  TTS_INLINE F row(const Rows& x, const Tensor& matrix, int64_t m) {
+    const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep;
+    const Row weights = row_of(matrix, m, x.K);
+    F sums{};
+    for (int64_t at = 0; at < whole; at += kStep) sums = step(sums, weights, x, 0, at);
+    if (whole < bytes) {
+      Rest rest;
+      sums = step(sums, rest_of(rest, weights, whole, bytes), x, 0, whole);
+    }
+    return sums;
+  }
+
+  template <int RR>
+  static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
+                    bool fetch) {
+    const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep, ahead = fetch ? 4 * bytes : 0;
+    Row weights[4];
+    for (int m = 0; m < 4; ++m) weights[m] = row_of(matrix, first + m, x.K);
+    F sums[4][RR];
+    accumulate<RR>(sums, x, weights, whole, ahead);
+    for (int m = 0; whole < bytes && m < 4; ++m) {
+      Rest rest;
+      const Row padded = rest_of(rest, weights[m], whole, bytes);
+      for (int r = 0; r < RR; ++r) sums[m][r] = step(sums[m][r], padded, x, r, whole);
+    }
     for (int r = 0; r < RR; ++r) {
-      const Bytes low = load_bytes(steps + r * x.padded), high = load_bytes(steps + r * x.padded + 64);
-      const I offset = load_offsets(x.offset + r * x.offsets + at / 4);
-      for (int m = 0; m < MR; ++m) {
-        const I products = multiply(offset, load_bytes(w[m]), low, high);
-        sums[m][r] = fma(__builtin_convertvector(products, F), scales(scale[m]), sums[m][r]);
-      }
+      const F totals[4] = {sums[0][r], sums[1][r], sums[2][r], sums[3][r]};
+      Rows one = x;
+      one.scale += r;
+      finish(out + r * stride, totals, one, matrix, first);
     }
   }
 
-  template <int MR, int RR>
-  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
-    const int64_t bytes = x.K / 2, blocks = x.K / 32, whole = bytes / kStep * kStep;
-    const uint8_t* w = static_cast<const uint8_t*>(matrix.data) + first * bytes;
-    const uint8_t* rows[MR];
-    const float* scale[MR];
-    F sums[MR][RR]{};
-    for (int64_t at = 0; at < whole; at += kStep) {
-      for (int m = 0; m < MR; ++m) {
-        rows[m] = w + m * bytes + at;
-        scale[m] = matrix.scales + (first + m) * blocks + at / 16;
+  template <int RR>
+  TTS_APART void accumulate(F (&total)[4][RR], const Rows& x, const Row (&weights)[4], int64_t end,
+                            int64_t ahead) {
+    F sums[4][RR]{};
+    const Row w[4] = {weights[0], weights[1], weights[2], weights[3]};
+    for (int64_t at = 0; at < end; at += kStep) {
+      for (int m = 0; m < 4; ++m) __builtin_prefetch(w[m].w + at + ahead, 0, 2);
+      for (int r = 0; r < RR; ++r) {
+        for (int m = 0; m < 4; ++m) sums[m][r] = step(sums[m][r], w[m], x, r, at);
       }
-      step<MR, RR>(sums, rows, scale, x, at);
     }
-    if (whole < bytes) {
-      uint8_t last[MR][kStep]{};
-      float last_scale[MR][kStep / 16]{};
-      for (int m = 0; m < MR; ++m) {
-        __builtin_memcpy(last[m], w + m * bytes + whole, static_cast<size_t>(bytes - whole));
-        for (int64_t b = whole / 16; b < blocks; ++b) {
-          last_scale[m][b - whole / 16] = matrix.scales[(first + m) * blocks + b];
-        }
-        rows[m] = last[m], scale[m] = last_scale[m];
-      }
-      step<MR, RR>(sums, rows, scale, x, whole);
-    }
-    for (int r = 0; r < RR; ++r) {
-      for (int m = 0; m < MR; ++m) out[r * stride + m] = sum(sums[m][r]) * x.scale[r];
-    }
+    __builtin_memcpy(total, sums, sizeof sums);
   }
+
+  TTS_INLINE void finish(float* out, const F (&totals)[4], const Rows& x, const Tensor&, int64_t) {
+    float sums[4];
+    store_sums(sums, totals[0], totals[1], totals[2], totals[3]);
+    for (int m = 0; m < 4; ++m) out[m] = sums[m] * *x.scale;
+  }
+  TTS_INLINE float finish(F total, const Rows& x, const Tensor&, int64_t) { return sum(total) * *x.scale; }
 };
 
 // Place of activation k among the steps of a row.

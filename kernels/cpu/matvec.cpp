@@ -1,12 +1,12 @@
 // Products of activations with matrices in the four formats, for one row and for many.
 //
 //   w [M][K], one row after the other in memory      a chunk of kChunk outputs is the unit of the threads
-//   ┌──────────── K ───────────►                     a tile of weight rows x activation rows is held in
-//   │ ████ tile                                      registers: every weight is read once per tile
-//   │ ████
+//   ┌──────────── K ───────────►                     one activation row: weight rows in turn, one stream
+//   │ ████ tile                                      many: a tile of kTile weight rows x activation rows is
+//   │ ████                                           held in registers while the next weight rows are fetched
 //   ▼ M
-// Every (weight row, activation row) pair has the same two vector accumulators that walk K in order, so a
-// row's result does not depend on the rows beside it. Int8 and int4: the activations of a row are rounded to
+// Every (weight row, activation row) pair has the same vector accumulators that walk K in order, so a row's
+// result does not depend on the rows beside it. Int8 and int4: the activations of a row are rounded to
 // int8 with one scale (max / 127) and the products are summed exactly in int32; all levels agree on that
 // part.
 #include "kernels/cpu/cpu.h"
@@ -212,13 +212,11 @@ namespace {
 
 #include "kernels/cpu/simd.h"
 
-#include "kernels/cpu/integer_dots.h"  // on those vectors
 
-// Few activation rows: one weight row at a time, which reads memory as one stream (98 % of the rate of a
-// plain read; four or eight interleaved rows reached 52 to 63 %). Many: tiles of kTile weight rows.
-constexpr int kFewRows{6};
-constexpr int64_t kNearFloats{8192};  // activations that stay in the nearest cache beside the weights
-constexpr int kTile{4};
+constexpr int kTile{4};  // weight rows whose sums across lanes are taken together
+
+#define TTS_INLINE [[gnu::always_inline]] static inline
+#define TTS_APART [[gnu::noinline]] static  // inlined into its caller, GCC keeps the sums of a tile in memory
 
 // Sums of f32 products. Every pair of rows has two chains, one of the even and one of the odd vectors of K: a
 // single chain would be slower than the memory.
@@ -226,57 +224,61 @@ template <class W>
 struct Dense {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
   static constexpr int64_t kPair{2 * kLanes};
+  static constexpr int64_t kLine{64 / sizeof(W)};  // weights of a cache line
+  using Total = F;
 
   // What is left of K after whole pairs of vectors; it belongs to the first chain.
-  template <int MR, int RR>
-  static void add_rest(F (&sums)[MR][RR], const Rows& x, const W* w) {
-    for (int64_t k = x.K / kPair * kPair; k < x.K; k += kLanes) {
-      const int64_t n = std::min<int64_t>(kLanes, x.K - k);
-      for (int m = 0; m < MR; ++m) {
-        for (int r = 0; r < RR; ++r) {
-          sums[m][r] = fma(load_part(w + m * x.K + k, n), load_part(x.values + r * x.K + k, n), sums[m][r]);
-        }
-      }
+  TTS_INLINE F add_rest(F sums, const float* x, const W* w, int64_t K) {
+    for (int64_t k = K / kPair * kPair; k < K; k += kLanes) {
+      const int64_t n = std::min<int64_t>(kLanes, K - k);
+      sums = fma(load_part(w + k, n), load_part(x + k, n), sums);
     }
+    return sums;
   }
 
-  template <int RR>
-  static void row(float* out, int64_t stride, const Rows& x, const W* w) {
+  TTS_INLINE F row(const Rows& x, const Tensor& matrix, int64_t m) {
+    const W* w = static_cast<const W*>(matrix.data) + m * x.K;
     const int64_t K = x.K, whole = K / kPair * kPair;
-    F even[1][RR]{}, odd[RR]{};
+    F even{}, odd{};
     for (int64_t k = 0; k < whole; k += kPair) {
-      const F first = load(w + k), second = load(w + k + kLanes);
-      for (int r = 0; r < RR; ++r) {
-        even[0][r] = fma(first, load(x.values + r * K + k), even[0][r]);
-        odd[r] = fma(second, load(x.values + r * K + k + kLanes), odd[r]);
-      }
+      even = fma(load(w + k), load(x.values + k), even);
+      odd = fma(load(w + k + kLanes), load(x.values + k + kLanes), odd);
     }
-    if (whole < K) add_rest<1, RR>(even, x, w);
-    for (int r = 0; r < RR; ++r) out[r * stride] = sum(even[0][r] + odd[r]);
+    if (whole < K) even = add_rest(even, x.values, w, K);
+    return even + odd;
   }
 
   // The two chains one after the other: 16 sums, 4 weights and an activation leave room in 32 registers, and
   // the half of the lines a pass touches stays in the nearest cache (91 % of peak; both chains at once spill
   // and reach 62 %).
   template <int RR>
-  static void block(float* out, int64_t stride, const Rows& x, const W* w) {
-    const int64_t K = x.K, whole = K / kPair * kPair;
+  static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
+                    bool fetch) {
+    const W* w = static_cast<const W*>(matrix.data) + first * x.K;
+    const int64_t K = x.K, whole = K / kPair * kPair, ahead = fetch ? kTile * K : 0;
     F even[kTile][RR]{}, odd[kTile][RR]{};
-    accumulate<RR>(even, x, w, 0, whole);
-    if (whole < K) add_rest<kTile, RR>(even, x, w);
-    accumulate<RR>(odd, x, w, kLanes, whole);
+    accumulate<RR, true>(even, x, w, whole, ahead);
+    for (int m = 0; whole < K && m < kTile; ++m) {
+      for (int r = 0; r < RR; ++r) even[m][r] = add_rest(even[m][r], x.values + r * K, w + m * K, K);
+    }
+    accumulate<RR, false>(odd, x, w, whole, ahead);
     for (int r = 0; r < RR; ++r) {
       store_sums(out + r * stride, even[0][r] + odd[0][r], even[1][r] + odd[1][r], even[2][r] + odd[2][r],
                  even[3][r] + odd[3][r]);
     }
   }
 
-  template <int RR>
-  static void accumulate(F (&total)[kTile][RR], const Rows& x, const W* w, int64_t begin, int64_t end) {
+  template <int RR, bool kEven>
+  TTS_APART void accumulate(F (&total)[kTile][RR], const Rows& x, const W* w, int64_t end, int64_t ahead) {
     F sums[kTile][RR]{};
-    for (int64_t k = begin; k < end; k += kPair) {
+    for (int64_t k = kEven ? 0 : kLanes; k < end; k += kPair) {
       F weight[kTile];
-      for (int m = 0; m < kTile; ++m) weight[m] = load(w + m * x.K + k);
+      for (int m = 0; m < kTile; ++m) {
+        const W* at = w + m * x.K + k;
+        weight[m] = load(at);
+        if constexpr (kEven) __builtin_prefetch(at + ahead, 0, 2);
+        if constexpr (kEven && kPair > kLine) __builtin_prefetch(at + ahead + kLine, 0, 2);
+      }
       for (int r = 0; r < RR; ++r) {
         const F value = load(x.values + r * x.K + k);
         for (int m = 0; m < kTile; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
@@ -285,16 +287,13 @@ struct Dense {
     __builtin_memcpy(total, sums, sizeof sums);
   }
 
-  // out[r][m]: MR weight rows from `first` on x RR activation rows
-  template <int MR, int RR>
-  static void tile(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first) {
-    const W* w = static_cast<const W*>(matrix.data) + first * x.K;
-    if constexpr (MR == 1)
-      row<RR>(out, stride, x, w);
-    else
-      block<RR>(out, stride, x, w);
+  TTS_INLINE void finish(float* out, const F (&totals)[kTile], const Rows&, const Tensor&, int64_t) {
+    store_sums(out, totals[0], totals[1], totals[2], totals[3]);
   }
+  TTS_INLINE float finish(F total, const Rows&, const Tensor&, int64_t) { return sum(total); }
 };
+
+#include "kernels/cpu/integer_dots.h"  // on the vectors of simd.h
 
 Rows skip_rows(Rows x, int rows) {
   x.values += rows * x.K;
@@ -305,28 +304,43 @@ Rows skip_rows(Rows x, int rows) {
   return x;
 }
 
-// One tile of weight rows against all activation rows, RR at a time, then the rest.
-template <class Format, int MR, int RR>
-void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first) {
-  for (; rows >= RR; rows -= RR) {
-    Format::template tile<MR, RR>(out, stride, x, w, first);
+// kTile weight rows against all activation rows, RR at a time, then the rest. While the first ones are
+// computed the next weight rows are fetched: without that the memory waits for the arithmetic (int8, 8 rows:
+// 16 instead of 8 GB/s).
+template <class Format, int RR>
+void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first, bool fetch) {
+  for (; rows >= RR; rows -= RR, fetch = false) {
+    Format::template block<RR>(out, stride, x, w, first, fetch);
     out += RR * stride;
     x = skip_rows(x, RR);
   }
   if constexpr (RR > 1) {
-    if (rows > 0) sweep<Format, MR, RR - 1>(out, stride, x, rows, w, first);
+    if (rows > 0) sweep<Format, RR - 1>(out, stride, x, rows, w, first, fetch);
   }
 }
 
+// One activation row: memory is read as one stream, row after row (four or eight interleaved rows reached 52 to
+// 63 % of the rate of a plain read), and the sums across lanes are taken kTile at a time (one at a time, rows
+// of 1 KiB reached half of it).
 template <class Format>
 void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
                  int64_t count) {
   int64_t m = 0;
-  if (rows > kFewRows || (rows > 1 && rows * x.K > kNearFloats)) {
-    for (; m + kTile <= count; m += kTile)
-      sweep<Format, kTile, Format::kTileRows>(out + m, stride, x, rows, w, first + m);
+  for (; m + kTile <= count; m += kTile) {
+    if (rows > 1) {
+      sweep<Format, Format::kTileRows>(out + m, stride, x, rows, w, first + m, true);
+      continue;
+    }
+    typename Format::Total totals[kTile];
+    for (int i = 0; i < kTile; ++i) totals[i] = Format::row(x, w, first + m + i);
+    Format::finish(out + m, totals, x, w, first + m);
   }
-  for (; m < count; ++m) sweep<Format, 1, kFewRows>(out + m, stride, x, rows, w, first + m);
+  for (; m < count; ++m) {
+    for (int r = 0; r < rows; ++r) {
+      const Rows one = skip_rows(x, r);
+      out[r * stride + m] = Format::finish(Format::row(one, w, first + m), one, w, first + m);
+    }
+  }
 }
 
 void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
