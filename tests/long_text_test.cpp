@@ -197,7 +197,7 @@ const std::vector<std::string> kSentences{"The first one is spoken.", "The secon
 
 }  // namespace
 
-TEST_CASE("--carry: what was said is part of the reference of what follows") {
+TEST_CASE("carry: what was said is part of the reference of what follows") {
   const bool in_context = GENERATE(true, false);
   const TempDirectory folder;
   make_voice(folder.file("v.ttsvoice"), in_context);
@@ -247,7 +247,7 @@ TEST_CASE("--carry: what was said is part of the reference of what follows") {
   CHECK(chained >= 1);  // else nothing was carried
 }
 
-TEST_CASE("--carry: an edit speaks everything behind it again, nothing before it") {
+TEST_CASE("carry: an edit speaks everything behind it again, nothing before it") {
   const TempDirectory folder;
   make_voice(folder.file("v.ttsvoice"), true);
   const auto err = [&](const std::string& text) {
@@ -262,7 +262,7 @@ TEST_CASE("--carry: an edit speaks everything behind it again, nothing before it
         std::string::npos);
 }
 
-TEST_CASE("--carry needs a voice of a base checkpoint") {
+TEST_CASE("carry needs a voice of a base checkpoint") {
   const TempDirectory folder;
   for (const Words& words : {with("tiny-custom-voice", {"--carry", "-o", folder.file("a.wav"), "Hello."}),
                              with("tiny-base", {"--carry", "-s", "none", "-o", folder.file("a.wav"), "Hello."})}) {
