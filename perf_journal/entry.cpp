@@ -64,7 +64,7 @@ std::string row_of(const Json& json) {
     const size_t at = command.find(part);
     if (at != command.npos) command.erase(at, part.size());
   }
-  for (const char* key : {"label", "start", "position", "case"}) {
+  for (const char* key : {"label", "start", "position", "stage", "case"}) {
     if (!json.has(key) || command.find(std::string("--") + key) != command.npos) continue;
     const Json& value = json.at(key);
     command += ", " + (value.is_number() ? value.brief() : value.text());

@@ -6,6 +6,8 @@
 #include "temp_directory.h"
 
 #include "engine/model.h"
+#include "tools/bench_ops.h"
+#include "tools/bench_speech.h"
 #include "tools/playback.h"
 #include "tools/statistics.h"
 
@@ -128,6 +130,7 @@ TEST_CASE("every report gives one JSON line with machine, commit and command") {
        "talker_ms", "predictor_ms", "codec_ms", "syncs_per_frame", "launches_per_frame", "load_ms"}},
       {{"stream", "--label", "short", "--repeats", "2", "--frames", "6"}, "stream", 1,
        {"ttfa_ms", "ttfa_p95_ms", "jitter_ms", "underruns"}},
+      {{"floors", "--frames", "4"}, "floors", 3, {"frame_ms", "floor_ms", "distance", "mbytes", "gflop"}},
       {{"positions", "--frames", "130"}, "positions", 2, {"position", "frame_ms"}},
       {{"assistant", "--repeats", "1", "--frames", "6"}, "assistant", 1, {"init_ms", "first_ever_ms", "ttfa_ms", "ready_mb",
        "longest_push_us", "underruns"}},
@@ -163,6 +166,26 @@ TEST_CASE("--line is one flat object for comparisons, of exactly the frames aske
   CHECK(names == std::vector<std::string>{"frames", "load_ms", "prefill_ms", "talker_ms", "predictor_ms", "codec_ms", "total_ms",
                                           "ttfa_ms"});
   CHECK(lines[0].at("frames").integer(0, 10) == 5);
+}
+
+TEST_CASE("a wrong answer is not timed") {
+  const std::vector<float> want{1, 2, 3};
+  const std::vector<double> bound{0, 0.5, 0};
+  CHECK_NOTHROW(check_answer("op", std::vector<float>{1, 2.5f, 3}, want, bound));
+  const float nan = std::nanf("");
+  for (const std::vector<float>& got : {std::vector<float>{1, 2.75f, 3}, {1, 2, nan}, {1, 2}}) {
+    try {
+      check_answer("op", got, want, bound);
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(error.exit == Exit::internal);
+    }
+  }
+  Spoken warm, same, other;
+  warm.codes = same.codes = {1, 2};
+  other.codes = {1, 3};
+  CHECK_NOTHROW(check_same(warm, same, "short"));
+  CHECK_THROWS_AS(check_same(warm, other, "short"), Error);
 }
 
 TEST_CASE("tts-bench refuses what it does not know") {

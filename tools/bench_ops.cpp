@@ -62,20 +62,11 @@ void refuse_wrong_answer(D& device, const Case& c) {
   const std::vector<double> bound = error_bound(c);
   Trial<D> trial(device, c);
   trial.run();
-  const std::vector<float> got = trial.output();
-  for (size_t i = 0; i < want.size(); ++i) {
-    check(std::abs(double{got[i]} - double{want[i]}) <= bound[i], Exit::internal,
-          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", str(c.recipe), i,
-          want[i], bound[i], got[i]);
-  }
+  check_answer(str(c.recipe), trial.output(), want, bound);
 }
 
-struct Machine {
-  double gflop_s = 0, gb_s = 0;
-};
-
 template <class D>
-Machine measure(D& device) {
+MachineRates measure(D& device) {
   if constexpr (requires { device.measure_ceilings(); }) {
     const auto ceilings = device.measure_ceilings();
     return {ceilings.gflop_s, ceilings.gb_s};
@@ -83,7 +74,8 @@ Machine measure(D& device) {
   return {};
 }
 
-std::string percent(double part, double whole) { return whole > 0 ? fixed(100 * part / whole, 0) : "-"; }
+double share(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
+std::string percent(double part, double whole) { return whole > 0 ? fixed(share(part, whole), 0) : "-"; }
 
 std::string table_row(std::string line, std::initializer_list<std::string> numbers) {
   constexpr size_t kName{54}, kNumber{10};
@@ -94,20 +86,23 @@ std::string table_row(std::string line, std::initializer_list<std::string> numbe
 }
 
 template <class D>
-std::string json_line(D& device, const BenchOps& request, const Machine& machine, const Case& c,
+std::string json_line(D& device, const BenchOps& request, const MachineRates& machine, const Case& c,
                       const Timing& t) {
+  const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3, gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
   return format(
       R"({"case":"{}","device":"{}","machine":"{}","threads":{},"machine_gb_s":{},"machine_gflop_s":{},)"
-      R"("us_best":{},"us_median":{},"us_cpu":{},"calls":{},"bytes":{},"flops":{},"commit":"{}","command":"{}"})"
+      R"("us_best":{},"us_median":{},"us_cpu":{},"calls":{},"bytes":{},"flops":{},"gb_s":{},"gflop_s":{},)"
+      R"("percent_memory":{},"percent_peak":{},"commit":"{}","command":"{}"})"
       "\n",
       str(c.recipe), D::kind(), device.name(), device.threads(), fixed(machine.gb_s, 1),
       fixed(machine.gflop_s, 0), fixed(t.best, 2), fixed(t.median, 2), fixed(t.cpu, 2), t.calls, c.bytes,
-      c.flops, kCommit, request.command);
+      c.flops, fixed(gb_s, 2), fixed(gflop_s, 2), fixed(share(gb_s, machine.gb_s), 1), fixed(share(gflop_s, machine.gflop_s), 1),
+      kCommit, request.command);
 }
 
 template <class D>
 void bench_device(D& device, const BenchOps& request) {
-  const Machine machine = measure(device);
+  const MachineRates machine = measure(device);
   if (!request.json) {
     write_stdout(format("{}, {} threads: {} GFLOP/s, {} GB/s\n", device.name(), device.threads(),
                         fixed(machine.gflop_s, 0), fixed(machine.gb_s, 1)));
@@ -133,6 +128,26 @@ void bench_device(D& device, const BenchOps& request) {
 }
 
 }  // namespace
+
+void check_answer(const std::string& name, std::span<const float> got, std::span<const float> want,
+                  std::span<const double> bound) {
+  check(got.size() == want.size(), Exit::internal, "{}: expected {} values, got {}", name, want.size(), got.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    check(std::abs(double{got[i]} - double{want[i]}) <= bound[i], Exit::internal,
+          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", name, i, want[i], bound[i], got[i]);
+  }
+}
+
+MachineRates measure_machine(const std::string& kind, const DeviceOptions& options) {
+#define TTS_MEASURE(D)          \
+  if (D::kind() == kind) {      \
+    D device(options);          \
+    return measure(device);     \
+  }
+  TTS_DEVICES(TTS_MEASURE)
+#undef TTS_MEASURE
+  throw Error(Exit::device, "--device {}: not a device of this build", kind);
+}
 
 void bench_ops(const BenchOps& request) {
   bool found = false;

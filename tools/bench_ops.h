@@ -3,6 +3,7 @@
 
 #include "kernels/switches.h"
 
+#include <span>
 #include <string>
 
 namespace tts {
@@ -16,5 +17,14 @@ struct BenchOps {
   std::string command;   // as typed, for the record
 };
 void bench_ops(const BenchOps& request);
+
+struct MachineRates {  // what the machine can do with the threads asked for; 0: this device cannot tell
+  double gflop_s = 0, gb_s = 0;
+};
+MachineRates measure_machine(const std::string& device, const DeviceOptions& options);
+
+// Throws when a value is farther from the right one than its bound, or is no number.
+void check_answer(const std::string& name, std::span<const float> got, std::span<const float> want,
+                  std::span<const double> bound);
 
 }  // namespace tts

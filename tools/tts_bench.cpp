@@ -11,12 +11,12 @@ namespace tts {
 
 namespace {
 
-enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, kCount };
+enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, floors, kCount };
 constexpr CommandSet bit(Command c) { return CommandSet{1} << static_cast<int>(c); }
 constexpr CommandSet kSpeech{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant) |
-                             bit(Command::start)};
+                             bit(Command::start) | bit(Command::floors)};
 constexpr CommandSet kOps{bit(Command::ops)}, kCheckpoint{bit(Command::checkpoint)}, kBoth{kSpeech | kOps}, kAll{kBoth | kCheckpoint};
-constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start)};
+constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start) | bit(Command::floors)};
 constexpr CommandSet kChunks{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant)};
 
 constexpr CommandRow kCommands[] = {
@@ -35,6 +35,7 @@ constexpr CommandRow kCommands[] = {
     {.name = "assistant", .operands = "",
      .help = "initialisation, first audio, 91 characters, memory, playback through a real-time null sink"},
     {.name = "start", .operands = "", .help = "tts-gen from its start to its first sample, with cold and with warm files"},
+    {.name = "floors", .operands = "", .help = "the stages of a frame against what memory and arithmetic of the machine allow"},
 };
 static_assert(std::size(kCommands) == static_cast<size_t>(Command::kCount));
 
@@ -44,7 +45,7 @@ constexpr OptionRow kOptions[] = {
     {.name = "model", .letter = 'm', .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kSpeech,
      .help = "checkpoint, or 'embedded' (the default)", .example = "-m DIR --frames 125"},
     {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kTexts, .choices = "short|medium|long|all",
-     .help = "which text (default all; start: short)", .example = "--label short"},
+     .help = "which text (default all; start and floors: short)", .example = "--label short"},
     {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = limits::kFrames,
      .help = "exactly N frames, the end token is blocked: for random checkpoints and comparisons",
      .example = "-m DIR --frames 125 --label short"},
@@ -192,6 +193,8 @@ void act(const Arguments& args, const std::string& command) {
       return bench_assistant(speech_bench(args, command));
     case Command::start:
       return bench_start(speech_bench(args, command));
+    case Command::floors:
+      return bench_floors(speech_bench(args, command));
     case Command::ops:
       return time_ops(args, command);
     case Command::checkpoint:
