@@ -1,10 +1,391 @@
-#include "kernels/cuda/launch.h"
+// The type Cuda: opening a GPU, memory, graphs, published progress; the operations forward to the .cu files.
+#include "kernels/cuda/context.h"
+
+#include <atomic>
+#include <cstring>
+
+#if !defined(TTS_CUDA_ARCHITECTURES)
+#define TTS_CUDA_ARCHITECTURES "90"
+#endif
 
 namespace tts {
 
 void check_cuda(cudaError_t error, const char* expression, const char* file, int line) {
   if (error == cudaSuccess) return;
   throw Error(Exit::device, "{}:{}: {}: {}: {}", file, line, expression, cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+namespace {
+
+constexpr int64_t kScratchShare{8192};  // of the device's memory: 1 MiB of 8 GiB, 16 MiB of 128
+constexpr int64_t kArrivals{1 << 16};
+
+std::string version_text(int version) { return format("{}.{}", version / 1000, version % 1000 / 10); }
+
+}  // namespace
+
+// ---- opening -----------------------------------------------------------------------------------------------------------
+
+// Everything that must hold before the first byte of a model is read.
+void Cuda::State::find_gpu(int gpu) {
+  int devices = 0, driver = 0, runtime = 0;
+  cudaRuntimeGetVersion(&runtime);
+  const cudaError_t driver_error = cudaDriverGetVersion(&driver);
+  check(driver_error == cudaSuccess && driver > 0, Exit::device,
+        "cuda: driver: expected an NVIDIA driver for CUDA {}, found none; install it, or choose --device cpu",
+        version_text(runtime));
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  check(error == cudaSuccess && devices > 0, Exit::device,
+        "cuda: device: expected a GPU, found none ({}; driver for CUDA {}, this binary was built with CUDA {}); choose --device cpu",
+        error == cudaSuccess ? "0 devices" : cudaGetErrorName(error), version_text(driver), version_text(runtime));
+  check(gpu >= 0 && gpu < devices, Exit::device, "cuda: device {}: expected an index below {}, the number of GPUs found", gpu,
+        devices);
+  cuda_call(cudaSetDevice(gpu));
+  cuda_call(cudaGetDeviceProperties(&properties, gpu));
+  index = gpu;
+  check(properties.cooperativeLaunch != 0 && properties.major >= 8, Exit::device,
+        "cuda: {}: expected compute capability 8.0 or newer (this binary holds {}), found {}.{}; choose --device cpu",
+        properties.name, TTS_CUDA_ARCHITECTURES, properties.major, properties.minor);
+  const cudaError_t code = cuda::find_code();
+  check(code == cudaSuccess, Exit::device, "cuda: {}: expected code for compute capability {}.{}, this binary holds {} ({}); build it with -D CMAKE_CUDA_ARCHITECTURES={}{}",
+        properties.name, properties.major, properties.minor, TTS_CUDA_ARCHITECTURES, cudaGetErrorName(code), properties.major, properties.minor);
+}
+
+void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
+  cuda_call(cudaStreamCreateWithPriority(&q.stream, cudaStreamNonBlocking, priority));
+  q.counters = &counters;
+  q.multiprocessors = properties.multiProcessorCount;
+  q.scratch = static_cast<float*>(take(scratch_bytes));
+  q.scratch_bytes = scratch_bytes;
+  q.arrivals = static_cast<unsigned*>(take(kArrivals * 4));
+  q.arrival_count = kArrivals;
+  cuda_call(cudaMemsetAsync(q.arrivals, 0, kArrivals * 4, q.stream));
+}
+
+void Cuda::State::open(const DeviceOptions& options) {
+  switches = options.switches;
+  find_gpu(options.index);
+  int least = 0, greatest = 0;
+  cuda_call(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+  const int64_t share = static_cast<int64_t>(properties.totalGlobalMem) / kScratchShare;
+  const int64_t scratch = std::clamp<int64_t>(share, 1 << 20, 16 << 20);
+  open_queue(first, greatest, scratch);  // the frame has no slack, the codec has
+  open_queue(second, least, scratch);
+  cuda_call(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming));
+  void* pinned = nullptr;
+  cuda_call(cudaHostAlloc(&pinned, kSlots * sizeof(cuda::Published), cudaHostAllocDefault));
+  ++counters.allocations;
+  std::memset(pinned, 0, kSlots * sizeof(cuda::Published));
+  published = static_cast<cuda::Published*>(pinned);
+  epochs = static_cast<uint32_t*>(take(kSlots * 4));
+  cuda_call(cudaMemsetAsync(epochs, 0, kSlots * 4, first.stream));
+  note_upload();
+}
+
+// A failure here has been reported by the operation that caused it.
+void Cuda::State::close() {
+  for (const Graph& graph : graphs) cudaGraphExecDestroy(graph.exec);
+  for (Queue* q : {&first, &second}) {
+    if (q->stream) cudaStreamSynchronize(q->stream);
+  }
+  for (const auto& [at, bytes] : memory) cudaFree(at);
+  if (published) cudaFreeHost(published);
+  if (uploaded) cudaEventDestroy(uploaded);
+  for (Queue* q : {&first, &second}) {
+    if (q->stream) cudaStreamDestroy(q->stream);
+  }
+}
+
+Cuda::Cuda(const DeviceOptions& options) : state_(std::make_unique<State>()) {
+  try {
+    state_->open(options);
+  } catch (...) {
+    state_->close();
+    throw;
+  }
+}
+
+Cuda::~Cuda() { state_->close(); }
+
+// ---- memory ------------------------------------------------------------------------------------------------------------
+
+void* Cuda::State::take(int64_t bytes) {
+  void* at = nullptr;
+  const size_t wanted = static_cast<size_t>(std::max<int64_t>(bytes, 16));
+  const cudaError_t error = cudaMalloc(&at, wanted);
+  if (error == cudaErrorMemoryAllocation) {
+    size_t free = 0, total = 0;
+    cudaGetLastError();
+    cudaMemGetInfo(&free, &total);
+    throw Error(Exit::device, "{}: memory: expected {} free bytes, found {} of {}; use a smaller model or --quant int8, or free the GPU",
+                properties.name, wanted, free, total);
+  }
+  cuda_call(error);
+  ++counters.allocations;
+  memory[at] = bytes;
+  memory_bytes += bytes;
+  return at;
+}
+
+void Cuda::State::note_upload() {
+  if (queue == &first && !recording) cuda_call(cudaEventRecord(uploaded, first.stream));
+}
+
+void* Cuda::allocate(int64_t bytes) {
+  void* at = state_->take(bytes);
+  zero(at, bytes);
+  return at;
+}
+
+void Cuda::release(void* memory) {
+  if (memory == nullptr) return;
+  State& s = *state_;
+  const auto found = s.memory.find(memory);
+  check(found != s.memory.end(), Exit::internal, "cuda: released memory that was not allocated");
+  const int64_t bytes = found->second;
+  // Work may still be queued that reads it, and recorded graphs may hold its address.
+  for (const Queue* q : {&s.first, &s.second}) cuda_call(cudaStreamSynchronize(q->stream));
+  s.forget_graphs();
+  const auto* begin = static_cast<std::byte*>(memory);
+  std::erase_if(s.slots, [&](const auto& slot) {
+    const auto* at = reinterpret_cast<const std::byte*>(slot.first);
+    return at >= begin && at < begin + bytes;
+  });
+  cuda_call(cudaFree(memory));
+  s.memory_bytes -= bytes;
+  s.memory.erase(found);
+}
+
+void Cuda::zero(void* to, int64_t bytes) {
+  if (bytes == 0) return;
+  cuda_call(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), state_->queue->stream));
+  state_->reset_cursors(to, bytes);
+  state_->note_upload();
+}
+
+void Cuda::upload(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, state_->queue->stream));
+  ++state_->counters.copies;
+  state_->reset_cursors(to, bytes);
+  state_->note_upload();
+}
+
+void Cuda::copy(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, state_->queue->stream));
+  state_->note_upload();
+}
+
+void Cuda::download(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, state_->queue->stream));
+  cuda_call(cudaStreamSynchronize(state_->queue->stream));
+  ++state_->counters.copies;
+  ++state_->counters.syncs;
+}
+
+Tensor Cuda::place(const Tensor& tensor) {
+  if (!tensor) return {};
+  const int64_t bytes = byte_size(tensor.dtype, tensor.shape);
+  const int64_t count = tensor.dtype == DType::int8_rows     ? tensor.rows()
+                        : tensor.dtype == DType::int4_blocks ? tensor.rows() * tensor.columns() / 32
+                                                             : 0;
+  const int64_t scales_at = (bytes + 255) / 256 * 256;
+  auto* at = static_cast<std::byte*>(state_->take(checked_add(scales_at, count * 4, "weights")));
+  Tensor placed = tensor;
+  upload(at, tensor.data, bytes);
+  placed.data = at;
+  if (count > 0) {
+    upload(at + scales_at, tensor.scales, count * 4);
+    placed.scales = reinterpret_cast<const float*>(at + scales_at);
+  }
+  return placed;
+}
+
+// ---- progress ------------------------------------------------------------------------------------------------------------
+
+Cuda::State::Slot& Cuda::State::slot_of(const Cursor* cursor) {
+  const auto found = slots.find(cursor);
+  if (found != slots.end()) return found->second;
+  bool used[kSlots] = {};
+  for (const auto& [other, slot] : slots) used[slot.index] = true;
+  int free = 0;
+  while (free < kSlots && used[free]) ++free;
+  check(free < kSlots, Exit::internal, "cuda: expected at most {} cursors, got one more", kSlots);
+  Slot& slot = slots[cursor];
+  slot.index = free;
+  slot.epoch = published[free].epoch + 1;
+  cuda_call(cudaMemcpyAsync(epochs + free, &slot.epoch, 4, cudaMemcpyHostToDevice, first.stream));
+  ++counters.copies;
+  return slot;
+}
+
+void Cuda::State::reset_cursors(const void* begin, int64_t bytes) {
+  const auto* from = static_cast<const std::byte*>(begin);
+  for (auto& [cursor, slot] : slots) {
+    const auto* at = reinterpret_cast<const std::byte*>(cursor);
+    if (at < from || at >= from + bytes) continue;
+    ++slot.epoch;
+    slot.newest = {};
+    cuda_call(cudaMemcpyAsync(epochs + slot.index, &slot.epoch, 4, cudaMemcpyHostToDevice, first.stream));
+    ++counters.copies;
+  }
+}
+
+void Cuda::publish(const Cursor* cursor) {
+  State& s = *state_;
+  const int index = s.slot_of(cursor).index;
+  cuda::publish(*s.queue, s.published + index, cursor, s.epochs + index);
+}
+
+Cursor Cuda::peek(const Cursor* cursor) {
+  State& s = *state_;
+  const cudaError_t error = cudaStreamQuery(s.first.stream);  // also where a failed kernel is reported
+  if (error != cudaErrorNotReady) cuda_call(error);
+  State::Slot& slot = s.slot_of(cursor);
+  const volatile cuda::Published& shown = s.published[slot.index];
+  const uint32_t after = shown.after;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const Cursor seen{shown.cursor.position, shown.cursor.frame, shown.cursor.tokens, shown.cursor.finish, shown.cursor.fault};
+  const uint32_t epoch = shown.epoch;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (shown.before == after && epoch == slot.epoch) slot.newest = seen;
+  return slot.newest;
+}
+
+// ---- graphs and the second stream --------------------------------------------------------------------------------------------
+
+void Cuda::State::forget_graphs() {
+  for (const Graph& graph : graphs) cuda_call(cudaGraphExecDestroy(graph.exec));
+  graphs.clear();
+}
+
+bool Cuda::begin_replay(uint64_t key) {
+  State& s = *state_;
+  for (auto graph = s.graphs.begin(); graph != s.graphs.end(); ++graph) {
+    if (graph->key != key) continue;
+    s.graphs.splice(s.graphs.begin(), s.graphs, graph);
+    cuda_call(cudaGraphLaunch(graph->exec, s.queue->stream));
+    ++s.counters.graph_replays;
+    s.counters.launches += graph->nodes;
+    return false;
+  }
+  cuda_call(cudaStreamBeginCapture(s.queue->stream, cudaStreamCaptureModeThreadLocal));
+  s.recording = true;
+  s.launches_before = s.counters.launches;
+  return true;
+}
+
+void Cuda::abandon_replay() {
+  State& s = *state_;
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(s.queue->stream, &graph);
+  if (graph) cudaGraphDestroy(graph);
+  s.recording = false;
+  s.counters.launches = s.launches_before;
+}
+
+void Cuda::end_replay(uint64_t key) {
+  State& s = *state_;
+  s.recording = false;
+  s.counters.launches = s.launches_before;
+  cudaGraph_t graph = nullptr;
+  cuda_call(cudaStreamEndCapture(s.queue->stream, &graph));
+  size_t nodes = 0;
+  cuda_call(cudaGraphGetNodes(graph, nullptr, &nodes));
+  cudaGraphExec_t exec = nullptr;
+  cuda_call(cudaGraphInstantiate(&exec, graph, 0));
+  cuda_call(cudaGraphDestroy(graph));
+  s.graphs.push_front({key, exec, static_cast<int64_t>(nodes)});
+  if (s.graphs.size() > State::kGraphs) {
+    cuda_call(cudaGraphExecDestroy(s.graphs.back().exec));
+    s.graphs.pop_back();
+  }
+  begin_replay(key);
+}
+
+void Cuda::enter_second() {
+  State& s = *state_;
+  cuda_call(cudaStreamWaitEvent(s.second.stream, s.uploaded, 0));
+  s.queue = &s.second;
+}
+
+void Cuda::leave_second() { state_->queue = &state_->first; }
+
+// ---- what it says about itself -----------------------------------------------------------------------------------------------
+
+std::string_view Cuda::kind() { return kDeviceKind; }
+std::string Cuda::name() const {
+  const cudaDeviceProp& p = state_->properties;
+  return format("{}, compute capability {}.{}", p.name, p.major, p.minor);
+}
+int64_t Cuda::memory_bytes() const { return state_->memory_bytes; }
+Counters Cuda::counters() const { return state_->counters; }
+const Switches& Cuda::switches() const { return state_->switches; }
+
+// ---- operations --------------------------------------------------------------------------------------------------------------
+
+void Cuda::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
+  cuda::linear(*state_->queue, y, x, w, bias, rows, act);
+}
+void Cuda::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
+  cuda::linear_add(*state_->queue, y, x, w, bias, scale, rows);
+}
+void Cuda::qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
+  cuda::qkv(*state_->queue, y, x, norm, w, rows);
+}
+void Cuda::gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
+  cuda::gated(*state_->queue, y, x, norm, gate, up, rows);
+}
+void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(*state_->queue, y, x, norm, rows); }
+void Cuda::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
+                  const Heads& heads, const int32_t* position, int rows) {
+  cuda::attend(*state_->queue, y, x, q_norm, k_norm, cache, heads, position, rows);
+}
+void Cuda::embed(float* y, const int32_t* ids, const Tensor& table, int rows) {
+  cuda::embed(*state_->queue, y, ids, table, rows);
+}
+void Cuda::embed_add(float* y, const int32_t* ids, const Tensor& table, int rows) {
+  cuda::embed_add(*state_->queue, y, ids, table, rows);
+}
+void Cuda::sum_codes(float* y, const int32_t* codes, const Tensor* tables, int groups, int rows) {
+  cuda::sum_codes(*state_->queue, y, codes, tables, groups, rows);
+}
+void Cuda::embed_code(float* y, const SampleState& state, int group, const Tensor& table) {
+  cuda::embed_code(*state_->queue, y, state, group, table);
+}
+void Cuda::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
+  cuda::next_row(*state_->queue, y, state, tables, text, text_rows);
+}
+void Cuda::sample(const SampleState& state, const float* logits, const SampleRule& rule, int V) {
+  cuda::sample(*state_->queue, state, logits, rule, V);
+}
+void Cuda::conv(float* y, const float* x, const Conv& conv, float* history, int rows) {
+  cuda::conv(*state_->queue, y, x, conv, history, rows, false);
+}
+void Cuda::conv_add(float* y, const float* x, const Conv& conv, float* history, int rows) {
+  cuda::conv(*state_->queue, y, x, conv, history, rows, true);
+}
+void Cuda::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
+  cuda::depthwise(*state_->queue, y, x, weight, bias, history, rows);
+}
+void Cuda::clamp(float* y, const float* x, int n) { cuda::clamp(*state_->queue, y, x, n); }
+void Cuda::advance(int32_t* counter, int n) { cuda::advance(*state_->queue, counter, n); }
+void Cuda::unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows) {
+  cuda::unfold(*state_->queue, y, x, add, neighbours, rows);
+}
+void Cuda::insert(float* y, const float* x, const Columns& columns, int rows) {
+  cuda::insert(*state_->queue, y, x, columns, rows);
+}
+void Cuda::pool(float* y, const float* x, const float* scores, int C, int rows) {
+  cuda::pool(*state_->queue, y, x, scores, C, rows);
+}
+void Cuda::add_scaled(float* y, const float* x, const float* scale, int C, int rows) {
+  cuda::add_scaled(*state_->queue, y, x, scale, C, rows);
+}
+void Cuda::nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows) {
+  cuda::nearest_code(*state_->queue, codes, x, table, groups, group, rows);
 }
 
 }  // namespace tts

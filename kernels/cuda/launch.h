@@ -29,6 +29,10 @@ struct Queue {
   cudaStream_t stream = nullptr;
   Counters* counters = nullptr;
   int multiprocessors = 1;
+  float* scratch = nullptr;        // of the operation that runs; one set per stream
+  int64_t scratch_bytes = 0;
+  unsigned* arrivals = nullptr;    // zero between operations
+  int64_t arrival_count = 0;
 };
 
 struct LaunchShape {
@@ -41,6 +45,8 @@ struct LaunchShape {
 // ---- shared memory -----------------------------------------------------------------------------------------------------
 
 #if defined(TTS_EMULATOR)
+inline constexpr const char* kDeviceKind{"emulator"};
+
 template <class T>
 using Shared = emulator::SharedPointer<T>;
 
@@ -53,6 +59,8 @@ Shared<U> shared_cast(Shared<T> p) {
   return {p.at};
 }
 #else
+inline constexpr const char* kDeviceKind{"cuda"};
+
 template <class T>
 using Shared = T*;
 
@@ -80,7 +88,11 @@ void check_argument(const char* name, size_t index, const T& argument) {
   if constexpr (std::is_pointer_v<T>) {
     why = emulator::refuse_pointer(argument);
   } else if constexpr (std::is_class_v<T>) {
-    why = emulator::refuse_words(&argument, sizeof argument);
+#if __has_builtin(__builtin_clear_padding)  // without it old pointers between the members would be taken for new ones
+    T copy = argument;
+    __builtin_clear_padding(&copy);
+    why = emulator::refuse_words(&copy, sizeof copy);
+#endif
   }
   check(why.empty(), Exit::device, "kernel {}: argument {} {}", name, index, why);
 }

@@ -28,6 +28,7 @@ inline void store4(float* at, float4 v) {
 }
 inline float4 load4(Shared<float> at) { return shared_cast<float4>(at)[0]; }
 inline void store4(Shared<float> at, float4 v) { shared_cast<float4>(at)[0] = v; }
+inline uint4 load_cache(const void* at) { return detail::load_aligned<uint4>(at); }  // 16 bytes that a kernel before wrote
 inline void prefetch_to_l2(const void*) {}
 
 inline void copy_async(Shared<float> to, const float* from) { emulator::start_copy(to.at, from); }  // 16 bytes
@@ -100,13 +101,14 @@ inline void mma_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
 
 __device__ __forceinline__ uint4 load_weights(const void* at) {
   uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(at));
   return v;
 }
 __device__ __forceinline__ float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
 __device__ __forceinline__ void store4(float* at, float4 v) { *reinterpret_cast<float4*>(at) = v; }
+__device__ __forceinline__ uint4 load_cache(const void* at) { return *static_cast<const uint4*>(at); }
 __device__ __forceinline__ void prefetch_to_l2(const void* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
 
 __device__ __forceinline__ void copy_async(Shared<float> to, const float* from) {

@@ -92,7 +92,7 @@ inline thread_local const Shape* current_shape = nullptr;
 std::string run_grid(const char* name, const Shape& shape, const std::function<void()>& body);
 
 // ---- called by kernels, through cuda_emulator.h
-[[noreturn]] void fault(const std::string& what);
+[[noreturn]] void fault(std::string what);
 void sync_threads(const char* file, int line);
 const uint64_t* gather_warp(uint64_t value, unsigned mask, Site site, void (*reduce)(Warp&, int parity) = nullptr);
 uint64_t reduce_warp(uint64_t value, unsigned mask, Site site, void (*reduce)(Warp&, int parity));

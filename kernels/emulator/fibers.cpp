@@ -80,8 +80,10 @@ std::string deadlock_report(Scheduler& s, const char* kind) {
   return text;
 }
 
-[[noreturn]] void end_launch(Scheduler& s, const std::string& report) {
-  s.report = format("kernel {}: {}", s.name, report);
+// Frames of the kernel are left behind as they are, so nothing in them may own memory: the report moves out.
+[[noreturn]] void end_launch(Scheduler& s, std::string report) {
+  s.report = std::move(report);
+  std::string().swap(report);
   s.spoiled = true;
   Fiber* here = current_thread->fiber;
   switch_context(here->context, s.host);
@@ -264,12 +266,13 @@ std::string run_grid(const char* name, const Shape& shape, const std::function<v
   }
   current_shape = nullptr;
   if (s.spoiled) discard_fibers(s);
-  return s.report;
+  return s.report.empty() ? std::string{} : format("kernel {}: {}", name, s.report);
 }
 
-void fault(const std::string& what) {
+void fault(std::string what) {
   if (current_thread == nullptr) throw Error(Exit::internal, "emulator: {} outside of a kernel", what);
-  end_launch(scheduler(), format("{}: {}", place(*current_thread), what));
+  what = format("{}: {}", place(*current_thread), what);
+  end_launch(scheduler(), std::move(what));
 }
 
 int64_t steps() { return scheduler().steps; }

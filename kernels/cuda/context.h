@@ -1,0 +1,54 @@
+// The state of a device of type Cuda: found GPU, two streams with their scratch, memory, recorded graphs, published cursors.
+#pragma once
+
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/kernels.h"
+
+#include <list>
+#include <map>
+#include <utility>
+
+namespace tts {
+
+struct Cuda::State {
+  struct Graph {
+    uint64_t key;
+    cudaGraphExec_t exec;
+    int64_t nodes;
+  };
+  struct Slot {              // where a cursor is published
+    int index = 0;
+    uint32_t epoch = 0;      // rises when the host resets the cursor: older publications do not count
+    Cursor newest{};         // last whole one seen in this epoch
+  };
+  static constexpr int kSlots{64};
+  static constexpr size_t kGraphs{16};
+
+  Switches switches;
+  cudaDeviceProp properties{};
+  int index = 0;
+  Counters counters;
+  Queue first, second;
+  Queue* queue = &first;     // the one that operations go to
+  cudaEvent_t uploaded = nullptr;
+  std::map<void*, int64_t> memory;
+  int64_t memory_bytes = 0;
+  std::list<Graph> graphs;   // most recently used first
+  bool recording = false;
+  int64_t launches_before = 0;
+  std::map<const Cursor*, Slot> slots;
+  cuda::Published* published = nullptr;  // pinned, [kSlots]
+  uint32_t* epochs = nullptr;            // device, [kSlots]
+
+  void open(const DeviceOptions& options);
+  void find_gpu(int gpu);
+  void open_queue(Queue& q, int priority, int64_t scratch_bytes);
+  void close();
+  void* take(int64_t bytes);
+  void note_upload();        // the second stream waits for memory operations of the first
+  void reset_cursors(const void* begin, int64_t bytes);
+  void forget_graphs();
+  Slot& slot_of(const Cursor* cursor);
+};
+
+}  // namespace tts

@@ -1,0 +1,106 @@
+// The device `cuda`: hand-written kernels on an NVIDIA GPU. The same sources on the host emulation of the CUDA execution
+// model are the device `emulator`. Declarations only, no CUDA header: every floor above builds with the host compiler alone.
+#pragma once
+
+#include "kernels/ops.h"
+#include "kernels/switches.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace tts {
+
+class Cuda {
+ public:
+  explicit Cuda(const DeviceOptions& options);  // Exit::device: what was found and what is needed
+  ~Cuda();
+  Cuda(const Cuda&) = delete;
+  Cuda& operator=(const Cuda&) = delete;
+
+  void linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act);
+  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows);
+  void qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
+  void gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
+  void norm(float* y, const float* x, const Norm& norm, int rows);
+
+  void attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
+              const Heads& heads, const int32_t* position, int rows);
+
+  void embed(float* y, const int32_t* ids, const Tensor& table, int rows);
+  void embed_add(float* y, const int32_t* ids, const Tensor& table, int rows);
+  void sum_codes(float* y, const int32_t* codes, const Tensor* tables, int groups, int rows);
+  void embed_code(float* y, const SampleState& state, int group, const Tensor& table);
+  void next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows);
+
+  void sample(const SampleState& state, const float* logits, const SampleRule& rule, int V);
+
+  void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
+  void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
+  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
+  void clamp(float* y, const float* x, int n);
+  void advance(int32_t* counter, int n);
+
+  void unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows);
+  void insert(float* y, const float* x, const Columns& columns, int rows);
+  void pool(float* y, const float* x, const float* scores, int C, int rows);
+  void add_scaled(float* y, const float* x, const float* scale, int C, int rows);
+  void nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows);
+
+  Tensor place(const Tensor& tensor);
+  void* allocate(int64_t bytes);
+  void release(void* memory);
+  void zero(void* to, int64_t bytes);
+  void upload(void* to, const void* from, int64_t bytes);
+  void copy(void* to, const void* from, int64_t bytes);
+  void download(void* to, const void* from, int64_t bytes);
+  void publish(const Cursor* cursor);
+  Cursor peek(const Cursor* cursor);
+
+  // Records what `body` enqueues the first time and repeats it as one graph from then on. Its arguments are part of the
+  // record: a key stands for all of them (pointers, rules, rows).
+  template <class Body>
+  void replay(uint64_t key, Body&& body) {
+    if (!begin_replay(key)) return;
+    try {
+      body();
+    } catch (...) {
+      abandon_replay();
+      throw;
+    }
+    end_replay(key);
+  }
+
+  // What `body` enqueues goes to a second stream, after all memory operations so far but beside the operations that wait in
+  // the first. The caller has seen (peek) that its inputs are there.
+  template <class Body>
+  void beside(Body&& body) {
+    const Beside scope(*this);
+    body();
+  }
+
+  static std::string_view kind();  // "cuda" or "emulator"
+  std::string name() const;
+  int threads() const { return 1; }
+  int64_t memory_bytes() const;
+  Counters counters() const;
+  const Switches& switches() const;
+
+ private:
+  struct Beside {
+    explicit Beside(Cuda& d) : device(d) { device.enter_second(); }
+    ~Beside() { device.leave_second(); }
+    Cuda& device;
+  };
+  bool begin_replay(uint64_t key);  // true: the body has to be recorded now
+  void end_replay(uint64_t key);
+  void abandon_replay();
+  void enter_second();
+  void leave_second();
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tts
