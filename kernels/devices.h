@@ -7,7 +7,7 @@
 #include "kernels/reference/reference.h"
 #include "kernels/switches.h"
 
-#if (defined(TTS_CUDA) || defined(TTS_EMULATOR)) && __has_include("kernels/cuda/cuda.h")
+#if defined(TTS_CUDA) || defined(TTS_EMULATOR)
 #include "kernels/cuda/cuda.h"
 #define TTS_DEVICES(X) X(Reference) X(Cpu) X(Cuda)
 #else
