@@ -18,6 +18,7 @@ constexpr Entry kEntries[] = {
     {"run_ahead", "enqueue frames before the host knows that the sequence goes on"},
     {"parallel_predictor", "draw all codes of a frame from a guess and repeat from the first that changes"},
     {"codec_overlap", "decode on a core of its own beside the language model"},
+    {"cuda_graphs", "record the work of a frame once and replay it as one graph"},
 };
 static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
 

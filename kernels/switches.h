@@ -16,6 +16,7 @@ enum class Ablate : uint8_t {
   run_ahead,        // the host enqueues frames before it knows that the sequence goes on
   parallel_predictor,  // the codes of a frame as a fixed point: all rows of a pass at once, fewer passes
   codec_overlap,    // the codec decodes on its own core beside the language model
+  cuda_graphs,      // the work of a frame is recorded once and replayed as one graph
   kCount,
 };
 

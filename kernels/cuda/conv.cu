@@ -83,11 +83,12 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(float* y, const float* e
     __syncwarp();
     if (o >= g.out) continue;
     const float* w = g.weight + static_cast<int64_t>(j0) * g.out + o;
+    const int filled = min(kTile, total - j0);
 #pragma unroll 2
-    for (int i = 0; i < kTile; i += 4) {
+    for (int i = 0; i < filled; i += 4) {
       float v[4];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) v[k] = j0 + i + k < total ? w[static_cast<int64_t>(i + k) * g.out] : 0.0f;
+      for (int k = 0; k < 4; ++k) v[k] = i + k < filled ? w[static_cast<int64_t>(i + k) * g.out] : 0.0f;
 #pragma unroll
       for (int r = 0; r < R; ++r) {
         const float4 xv = load4(tile + (r * kTile + i));

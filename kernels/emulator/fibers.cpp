@@ -22,6 +22,8 @@ struct Fiber {
 namespace {
 
 constexpr int64_t kSpinsWithoutProgress{2'000'000};
+constexpr int kCheckedBlocks{4};
+constexpr size_t kCheckedShare{32};
 
 // What one launch needs; kept per host thread so that stacks and tables are made once.
 struct Scheduler {
@@ -37,6 +39,7 @@ struct Scheduler {
   uint64_t random = 1;
   uint32_t epoch = 1;              // of shared memory, over all blocks
   int64_t steps = 0, spins = 0;
+  int prepared = 0;                // blocks of this launch
   bool spoiled = false;            // fibers were left in the middle of a kernel
 
   ~Scheduler() {
@@ -55,6 +58,8 @@ uint32_t draw(Scheduler& s, size_t n) {  // xorshift64*, upper bits
   s.random ^= s.random >> 27;
   return static_cast<uint32_t>(((s.random * 0x2545F4914F6CDD1Dull) >> 32) * n >> 32);
 }
+
+bool same(const char* a, const char* b) { return a == b || strcmp(a, b) == 0; }
 
 std::string place(const Thread& thread) {
   return format("thread ({},{},{}) of block ({},{},{})", thread.index.x, thread.index.y, thread.index.z,
@@ -177,7 +182,8 @@ void prepare_block(Scheduler& s, Block& block, const Shape& shape, unsigned line
   block.shared_begin = shared;
   block.shared_end = shared + shape.shared_bytes;
   memset(shared, 0xff, shape.shared_bytes);  // NaN: what an earlier block left must not look like a result
-  block.checked = options().check_shared;
+  // All of the first blocks and a few of the others: what one block does wrong the others do too, and every checked word costs.
+  block.checked = options().check_shared && (s.prepared++ < kCheckedBlocks || draw(s, kCheckedShare) == 0);
   block.first_epoch = block.epoch = ++s.epoch;
   if (block.shadow.size() < shape.shared_bytes / 4 + 1) block.shadow.assign(shape.shared_bytes / 4 + 1, {});
   block.warp.resize(static_cast<size_t>(block.threads / 32));
@@ -242,7 +248,7 @@ std::string run_grid(const char* name, const Shape& shape, const std::function<v
   s.name = name;
   s.body = &body;
   s.report.clear();
-  s.steps = s.spins = 0;
+  s.steps = s.spins = s.prepared = 0;
   s.random = (s.random ^ options().seed * 0x9E3779B97F4A7C15ull) | 1;
   current_shape = &shape;
   const unsigned blocks = shape.grid.x * shape.grid.y * shape.grid.z;
@@ -283,7 +289,7 @@ void sync_threads(const char* file, int line) {
   Block& block = *self->block;
   const Site site{"__syncthreads", file, line};
   if (block.arrived == 0) block.site = site;
-  if (block.site.line != line || strcmp(block.site.file, file) != 0) {
+  if (block.site.line != line || !same(block.site.file, file)) {
     fault(format("divergent barrier: in {}, others wait in {}", place(site), place(block.site)));
   }
   self->site = site;
@@ -307,7 +313,7 @@ const uint64_t* gather_warp(uint64_t value, unsigned mask, Site site, void (*red
   Warp& warp = *self->warp;
   if (mask != ~0u) fault(format("{}: our kernels call warp functions with the full mask only", place(site)));
   if (warp.arrived == 0) warp.site = site;
-  if (warp.site.line != site.line || strcmp(warp.site.what, site.what) != 0) {
+  if (warp.site.line != site.line || !same(warp.site.what, site.what)) {
     fault(format("divergent warp: in {}, other lanes wait in {}", place(site), place(warp.site)));
   }
   const int parity = warp.parity;
