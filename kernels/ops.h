@@ -15,6 +15,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <vector>
 #include <string>
 #include <string_view>
 
@@ -111,6 +112,26 @@ struct SampleState {        // all device memory
   uint32_t* seen = nullptr;         // bitmap of group-0 tokens chosen so far, [ceil(V/32)]
   float* scores = nullptr;          // [V] scratch; holds the processed scores (-inf where dropped) afterwards
   const int32_t* forced = nullptr;  // teacher forcing: [frames + 1][groups] codes that are taken instead of the drawn ones
+};
+
+// ---- the code predictor as one operation (optional) -----------------------------------------------------------------
+
+struct PredictorLayer {
+  Tensor input_norm, q, k, v, o, q_norm, k_norm, post_norm, gate, up, down;
+  KvCache cache;
+};
+struct PredictorFrame {               // spec/talker.md section 7, K = rules.size() + 1 groups
+  std::vector<PredictorLayer> layers;
+  Heads heads;
+  Tensor norm;
+  const float* hidden = nullptr;      // [H], through the adapter already
+  const int32_t* positions = nullptr; // 0 .. K-1
+  std::vector<Tensor> tables;         // [K-1] of [V, H], through the adapter already
+  std::vector<Tensor> output;         // [K-1] of [V, H], the heads
+  std::vector<SampleRule> rules;      // [K-1]
+  SampleState state;
+  int32_t* rounds = nullptr;          // device memory, += passes over the layers
+  bool at_once = false;               // all open rows per pass, from a guess; the same codes
 };
 
 // ---- the list ------------------------------------------------------------------------------------------------------
@@ -213,6 +234,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // --- optional: a device that can do two things at once offers d.beside(), a second device on the same memory (or itself, when
   // it cannot after all), and d.start(job, argument): job(argument) runs on the second one beside what is called next;
   // d.job_runs(); d.finish() waits for it and throws what it threw.
+  // --- optional: d.predict(frame) draws codes 1 .. K-1 of the cursor's frame with the bits of the composed operations; false
+  // when the shapes are not for it. Without it the engine composes.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
   // then depend on nothing but device memory. Without it the engine calls body().
 };

@@ -67,7 +67,7 @@ function check_words(line, code) {
   if (code ~ /^ *# *(define|ifdef|if).*(TIMING|TIMER|PROFILE|BENCHMARK)/) report("words", "a timing macro")
   if (FILENAME ~ /\.cpp$/ && code ~ /^extern [^"]/ && code !~ /extern template/) report("words", "extern in a .cpp: declare it in a header")
   if (code ~ /^static / && code !~ /const|\(/ && FILENAME !~ /^tests\//) report("words", "a variable of the whole file")
-  if (code ~ /(^|[^a-zA-Z0-9_])cuda[A-Z][A-Za-z0-9]* *\(/ && code !~ /cuda_call *\(|cudaGetError(Name|String)\(/ && FILENAME ~ /^(kernels\/cuda|engine|codec|tools)\//)
+  if (code ~ /(^|[^a-zA-Z0-9_])cuda[A-Z][A-Za-z0-9]* *\(/ && code !~ /cuda_(call|status) *\(|cudaGetError(Name|String)\(/ && FILENAME ~ /^(kernels\/cuda|engine|codec|tools)\//)
     report("words", "a CUDA call outside cuda_call()")
   if (code ~ /constexpr [a-z_:0-9A-Z<> ]*k[A-Z][A-Za-z0-9]* = [-0-9]/) report("words", "constants are brace-initialised")
   if (FILENAME ~ /^tests\// && code ~ /(margin|epsilon|WithinAbs|WithinRel)\([^()]*[0-9]e-[0-9]|(margin|epsilon)\([0-9.]*[1-9]/)

@@ -8,8 +8,8 @@
 //
 // A block leaves (largest score, sum, weighted values) of its span in scratch; whoever comes last of a row merges the spans
 // in ascending order. A row within one span writes its result at once.
+#include "kernels/cuda/attention.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,191 +18,14 @@ namespace tts::cuda {
 
 namespace {
 
-constexpr int kSpan{128};  // positions of a block, one per thread
-constexpr int kWarps{kSpan / kWarp};
-
-struct Attention {
-  float* y;
-  const float* x;
-  const float *q_norm, *k_norm;
-  KvCache cache;
-  Heads heads;
-  const int32_t* position;
-  float* partial;     // [rows][nq][spans][d + 2]
-  unsigned* arrived;  // [rows][nkv], zero before and after
-  int first_row, spans;
-  bool append;        // one row: this kernel appends it itself
-  float scale;
-};
-
-__device__ inline int64_t slot_of(const Attention& a, int64_t position, int head) {
-  return (position % a.cache.capacity * a.heads.nkv + head) * a.heads.d;
-}
-
-__device__ inline float cached(const void* cache, DType dtype, int64_t at) {
-  if (dtype == DType::bf16) return __uint_as_float(static_cast<unsigned>(static_cast<const uint16_t*>(cache)[at]) << 16);
-  return static_cast<const float*>(cache)[at];
-}
-
-__device__ inline void store_cached(void* cache, DType dtype, int64_t at, float v) {
-  if (dtype != DType::bf16) {
-    static_cast<float*>(cache)[at] = v;
-    return;
-  }
-  const unsigned bits = __float_as_uint(v);  // as round_to_bf16()
-  static_cast<uint16_t*>(cache)[at] = static_cast<uint16_t>(
-      (bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-// Norm and rotation of one head by one warp; store(i, value) is called for every channel.
-template <class Store>
-__device__ void prepare_head(const float* x, const float* weight, const Heads& heads, int64_t position, Store&& store) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, half = heads.d / 2;
-  float factor = 1;
-  if (weight != nullptr) {
-    float square[1] = {};
-    for (int i = lane; i < heads.d; i += kWarp) square[0] = fmaf(x[i], x[i], square[0]);
-    warp_sum(square);
-    factor = 1.0f / sqrtf(square[0] / static_cast<float>(heads.d) + heads.eps);
-  }
-  const float* cosine = heads.rope + position * heads.d;
-  for (int i = lane; i < half; i += kWarp) {
-    const float a = weight ? weight[i] * (x[i] * factor) : x[i];
-    const float b = weight ? weight[i + half] * (x[i + half] * factor) : x[i + half];
-    const float c = cosine[i], s = cosine[half + i];
-    store(i, a * c - b * s);
-    store(i + half, b * c + a * s);
-  }
-}
-
-// One warp appends key and value of one kv head of one row.
-__device__ void append_head(const Attention& a, int row, int head) {
-  const Heads& h = a.heads;
-  const float* k = a.x + (static_cast<int64_t>(row) * (h.nq + 2 * h.nkv) + h.nq + head) * h.d;
-  const float* v = k + static_cast<int64_t>(h.nkv) * h.d;
-  const int64_t position = *a.position + row, slot = slot_of(a, position, head);
-  prepare_head(k, a.k_norm, h, position, [&](int i, float value) { store_cached(a.cache.k, a.cache.dtype, slot + i, value); });
-  for (int i = static_cast<int>(threadIdx.x) % kWarp; i < h.d; i += kWarp) {
-    store_cached(a.cache.v, a.cache.dtype, slot + i, v[i]);
-  }
-}
-
 __global__ void __launch_bounds__(kSpan) append_kernel(const __grid_constant__ Attention a, int rows) {
-  const int item = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
+  const int item = static_cast<int>(blockIdx.x) * kSpanWarps + static_cast<int>(threadIdx.x) / kWarp;
   if (item < rows * a.heads.nkv) append_head(a, item / a.heads.nkv, item % a.heads.nkv);
 }
 
-__device__ inline float dot_head(Shared<float> q, const Attention& a, int64_t slot) {
-  const int d = a.heads.d;
-  float sum = 0;
-  if (a.cache.dtype == DType::bf16 && d % 8 == 0) {
-    const uint16_t* k = static_cast<const uint16_t*>(a.cache.k) + slot;
-    for (int i = 0; i < d; i += 8) {
-      const uint4 bits = load_cache(k + i);
-      const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        sum = fmaf(q[i + 2 * j], __uint_as_float(words[j] << 16), sum);
-        sum = fmaf(q[i + 2 * j + 1], __uint_as_float(words[j] & 0xffff0000u), sum);
-      }
-    }
-    return sum;
-  }
-  for (int i = 0; i < d; ++i) sum = fmaf(q[i], cached(a.cache.k, a.cache.dtype, slot + i), sum);
-  return sum;
-}
-
-// Merges the spans of one row: a later span only rescales, so one span alone gives its own bits.
-__device__ void merge_spans(const Attention& a, int row, int kv, int spans) {
-  const Heads& h = a.heads;
-  const int group = h.nq / h.nkv;
-  for (int item = static_cast<int>(threadIdx.x); item < group * h.d; item += kSpan) {
-    const int head = kv * group + item / h.d, i = item % h.d;
-    const float* part = a.partial + (static_cast<int64_t>(row) * h.nq + head) * a.spans * (h.d + 2);
-    float largest = -INFINITY, sum = 0, value = 0;
-    for (int s = 0; s < spans; ++s) largest = fmaxf(largest, part[s * (h.d + 2)]);
-    for (int s = 0; s < spans; ++s) {
-      const float factor = expf(part[s * (h.d + 2)] - largest);
-      sum += part[s * (h.d + 2) + 1] * factor;
-      value += part[s * (h.d + 2) + 2 + i] * factor;
-    }
-    a.y[((static_cast<int64_t>(a.first_row) + row) * h.nq + head) * h.d + i] = value / sum;
-  }
-}
-
 __global__ void __launch_bounds__(kSpan) attend_kernel(const __grid_constant__ Attention a) {
-  const Heads& h = a.heads;
-  const int kv = static_cast<int>(blockIdx.x), local_row = static_cast<int>(blockIdx.y), row = a.first_row + local_row;
-  const int group = h.nq / h.nkv, thread = static_cast<int>(threadIdx.x), warp = thread / kWarp;
-  const int64_t last = *a.position + row;
-  const int64_t first = h.window > 0 && last >= h.window ? last - h.window + 1 : 0;
-  const int64_t span = first / kSpan + blockIdx.z;
-  const int spans = static_cast<int>(last / kSpan - first / kSpan) + 1;
-  if (static_cast<int>(blockIdx.z) >= spans) return;
-
-  // shared:  q [group][d]   weights [group][kSpan]   totals [group][2]   scratch [kWarps]   flag [1]
-  Shared<float> q = shared<float>();
-  Shared<float> weight = q + group * h.d;
-  Shared<float> total = weight + group * kSpan;
-  Shared<float> scratch = total + 2 * group;
-  Shared<unsigned> flag = shared_cast<unsigned>(scratch + kWarps);
-  const float* x = a.x + static_cast<int64_t>(row) * (h.nq + 2 * h.nkv) * h.d;
-  for (int g = warp; g < group; g += kWarps) {
-    prepare_head(x + static_cast<int64_t>(kv * group + g) * h.d, a.q_norm, h, last,
-                 [&](int i, float value) { q[g * h.d + i] = value; });
-  }
-  if (a.append && warp == kWarps - 1 && last / kSpan == span) append_head(a, row, kv);
-  __syncthreads();
-
-  const int64_t begin = span * kSpan > first ? span * kSpan : first;
-  const int64_t end = (span + 1) * kSpan <= last ? (span + 1) * kSpan : last + 1;
-  const int count = static_cast<int>(end - begin);
-  for (int g = 0; g < group; ++g) {
-    float score = -INFINITY;
-    if (thread < count) score = dot_head(q + g * h.d, a, slot_of(a, begin + thread, kv)) * a.scale;
-    const float most = warp_max(score);
-    if (thread % kWarp == 0) scratch[warp] = most;
-    __syncthreads();
-    float largest = scratch[0];
-    for (int w = 1; w < kWarps; ++w) largest = fmaxf(largest, scratch[w]);
-    __syncthreads();
-    float sum[1] = {thread < count ? expf(score - largest) : 0.0f};
-    weight[g * kSpan + thread] = sum[0];
-    block_sum(sum, scratch);
-    if (thread == 0) {
-      total[2 * g] = largest;
-      total[2 * g + 1] = sum[0];
-    }
-  }
-  __syncthreads();
-
-  for (int item = thread; item < group * h.d; item += kSpan) {
-    const int g = item / h.d, i = item % h.d, head = kv * group + g;
-    float value = 0;
-    for (int p = 0; p < count; ++p) {
-      value = fmaf(weight[g * kSpan + p], cached(a.cache.v, a.cache.dtype, slot_of(a, begin + p, kv) + i), value);
-    }
-    if (spans == 1) {
-      a.y[(static_cast<int64_t>(row) * h.nq + head) * h.d + i] = value / total[2 * g + 1];
-      continue;
-    }
-    float* part = a.partial + ((static_cast<int64_t>(local_row) * h.nq + head) * a.spans + blockIdx.z) * (h.d + 2);
-    part[2 + i] = value;
-    if (i == 0) {
-      part[0] = total[2 * g];
-      part[1] = total[2 * g + 1];
-    }
-  }
-  if (spans == 1) return;
-  __threadfence();
-  __syncthreads();
-  unsigned* arrived = a.arrived + local_row * h.nkv + kv;
-  if (thread == 0) flag[0] = add_release(arrived, 1);
-  __syncthreads();
-  if (flag[0] != static_cast<unsigned>(spans) - 1) return;
-  __threadfence();
-  if (thread == 0) *arrived = 0;  // ready for the next launch
-  merge_spans(a, local_row, kv, spans);
+  attend_span(a, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z),
+              shared<float>());
 }
 
 }  // namespace
@@ -210,7 +33,6 @@ __global__ void __launch_bounds__(kSpan) attend_kernel(const __grid_constant__ A
 void attend(Queue& q, float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
             const Heads& heads, const int32_t* position, int rows) {
   if (rows == 0) return;
-  const int group = heads.nq / heads.nkv;
   const int visible = heads.window > 0 ? std::min(heads.window, cache.capacity) : cache.capacity;
   const int spans = (visible + kSpan - 1) / kSpan + (heads.window > 0 ? 1 : 0);
   Attention a{.y = y,
@@ -227,14 +49,14 @@ void attend(Queue& q, float* y, const float* x, const Tensor& q_norm, const Tens
               .append = rows == 1,
               .scale = 1.0f / std::sqrt(static_cast<float>(heads.d))};
   if (!a.append) {
-    launch(q, "append", append_kernel, {.blocks = blocks_for(int64_t{rows} * heads.nkv, kWarps), .threads = kSpan}, a, rows);
+    launch(q, "append", append_kernel, {.blocks = blocks_for(int64_t{rows} * heads.nkv, kSpanWarps), .threads = kSpan}, a, rows);
   }
   const int64_t partial_bytes = checked_mul(checked_mul(heads.nq, spans, "attention"), (heads.d + 2) * 4, "attention");
   const int64_t room = std::min(q.scratch_bytes / partial_bytes, q.arrival_count / heads.nkv);
   check(room > 0 || spans == 1, Exit::internal, "attend: one row needs {} bytes of scratch, there are {}", partial_bytes,
         q.scratch_bytes);
   const int at_once = static_cast<int>(spans == 1 ? std::min(rows, 65535) : std::min<int64_t>(room, std::min(rows, 65535)));
-  const size_t shared_bytes = static_cast<size_t>(group * (heads.d + kSpan + 2) + kWarps + 1) * sizeof(float);
+  const size_t shared_bytes = attention_shared_bytes(heads);
   for (a.first_row = 0; a.first_row < rows; a.first_row += at_once) {
     const unsigned n = static_cast<unsigned>(std::min(at_once, rows - a.first_row));
     launch(q, "attend", attend_kernel,

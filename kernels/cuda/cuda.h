@@ -58,6 +58,9 @@ class Cuda {
   void publish(const Cursor* cursor);
   Cursor peek(const Cursor* cursor);
 
+  // The optional operation of ops.h: all passes of the code predictor as one kernel. False: the shapes are not for it.
+  bool predict(const PredictorFrame& frame);
+
   // Records what `body` enqueues the first time and repeats it as one graph from then on. Its arguments are part of the
   // record: a key stands for all of them (pointers, rules, rows).
   template <class Body>

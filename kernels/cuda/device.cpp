@@ -12,7 +12,8 @@ namespace tts {
 
 void check_cuda(cudaError_t error, const char* expression, const char* file, int line) {
   if (error == cudaSuccess) return;
-  throw Error(Exit::device, "{}:{}: {}: {}: {}", file, line, expression, cudaGetErrorName(error), cudaGetErrorString(error));
+  throw Error(Exit::device, "{}:{}: {}: {}: {}", file, line, expression, cuda_status(cudaGetErrorName(error)),
+              cuda_status(cudaGetErrorString(error)));
 }
 
 namespace {
@@ -29,15 +30,15 @@ std::string version_text(int version) { return format("{}.{}", version / 1000, v
 // Everything that must hold before the first byte of a model is read.
 void Cuda::State::find_gpu(int gpu) {
   int devices = 0, driver = 0, runtime = 0;
-  cudaRuntimeGetVersion(&runtime);
-  const cudaError_t driver_error = cudaDriverGetVersion(&driver);
+  cuda_status(cudaRuntimeGetVersion(&runtime));
+  const cudaError_t driver_error = cuda_status(cudaDriverGetVersion(&driver));
   check(driver_error == cudaSuccess && driver > 0, Exit::device,
         "cuda: driver: expected an NVIDIA driver for CUDA {}, found none; install it, or choose --device cpu",
         version_text(runtime));
-  const cudaError_t error = cudaGetDeviceCount(&devices);
+  const cudaError_t error = cuda_status(cudaGetDeviceCount(&devices));
   check(error == cudaSuccess && devices > 0, Exit::device,
         "cuda: device: expected a GPU, found none ({}; driver for CUDA {}, this binary was built with CUDA {}); choose --device cpu",
-        error == cudaSuccess ? "0 devices" : cudaGetErrorName(error), version_text(driver), version_text(runtime));
+        error == cudaSuccess ? "0 devices" : cuda_status(cudaGetErrorName(error)), version_text(driver), version_text(runtime));
   check(gpu >= 0 && gpu < devices, Exit::device, "cuda: device {}: expected an index below {}, the number of GPUs found", gpu,
         devices);
   cuda_call(cudaSetDevice(gpu));
@@ -47,8 +48,11 @@ void Cuda::State::find_gpu(int gpu) {
         "cuda: {}: expected compute capability 8.0 or newer (this binary holds {}), found {}.{}; choose --device cpu",
         properties.name, TTS_CUDA_ARCHITECTURES, properties.major, properties.minor);
   const cudaError_t code = cuda::find_code();
-  check(code == cudaSuccess, Exit::device, "cuda: {}: expected code for compute capability {}.{}, this binary holds {} ({}); build it with -D CMAKE_CUDA_ARCHITECTURES={}{}",
-        properties.name, properties.major, properties.minor, TTS_CUDA_ARCHITECTURES, cudaGetErrorName(code), properties.major, properties.minor);
+  check(code == cudaSuccess, Exit::device,
+        "cuda: {}: expected code for compute capability {}.{}, this binary holds {} ({}); build it with "
+        "-D CMAKE_CUDA_ARCHITECTURES={}{}",
+        properties.name, properties.major, properties.minor, TTS_CUDA_ARCHITECTURES, cuda_status(cudaGetErrorName(code)),
+        properties.major, properties.minor);
 }
 
 void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
@@ -57,9 +61,9 @@ void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
   q.multiprocessors = properties.multiProcessorCount;
   q.scratch = static_cast<float*>(take(scratch_bytes));
   q.scratch_bytes = scratch_bytes;
-  q.arrivals = static_cast<unsigned*>(take(kArrivals * 4));
+  q.arrivals = static_cast<unsigned*>(take((kArrivals + 2) * 4));
   q.arrival_count = kArrivals;
-  cuda_call(cudaMemsetAsync(q.arrivals, 0, kArrivals * 4, q.stream));
+  cuda_call(cudaMemsetAsync(q.arrivals, 0, (kArrivals + 2) * 4, q.stream));
 }
 
 void Cuda::State::open(const DeviceOptions& options) {
@@ -84,15 +88,15 @@ void Cuda::State::open(const DeviceOptions& options) {
 
 // A failure here has been reported by the operation that caused it.
 void Cuda::State::close() {
-  for (const Graph& graph : graphs) cudaGraphExecDestroy(graph.exec);
+  for (const Graph& graph : graphs) cuda_status(cudaGraphExecDestroy(graph.exec));
   for (Queue* q : {&first, &second}) {
-    if (q->stream) cudaStreamSynchronize(q->stream);
+    if (q->stream) cuda_status(cudaStreamSynchronize(q->stream));
   }
-  for (const auto& [at, bytes] : memory) cudaFree(at);
-  if (published) cudaFreeHost(published);
-  if (uploaded) cudaEventDestroy(uploaded);
+  for (const auto& [at, bytes] : memory) cuda_status(cudaFree(at));
+  if (published) cuda_status(cudaFreeHost(published));
+  if (uploaded) cuda_status(cudaEventDestroy(uploaded));
   for (Queue* q : {&first, &second}) {
-    if (q->stream) cudaStreamDestroy(q->stream);
+    if (q->stream) cuda_status(cudaStreamDestroy(q->stream));
   }
 }
 
@@ -112,12 +116,13 @@ Cuda::~Cuda() { state_->close(); }
 void* Cuda::State::take(int64_t bytes) {
   void* at = nullptr;
   const size_t wanted = static_cast<size_t>(std::max<int64_t>(bytes, 16));
-  const cudaError_t error = cudaMalloc(&at, wanted);
+  const cudaError_t error = cuda_status(cudaMalloc(&at, wanted));
   if (error == cudaErrorMemoryAllocation) {
     size_t free = 0, total = 0;
-    cudaGetLastError();
-    cudaMemGetInfo(&free, &total);
-    throw Error(Exit::device, "{}: memory: expected {} free bytes, found {} of {}; use a smaller model or --quant int8, or free the GPU",
+    cuda_status(cudaGetLastError());
+    cuda_status(cudaMemGetInfo(&free, &total));
+    throw Error(Exit::device,
+                "{}: memory: expected {} free bytes, found {} of {}; use a smaller model or --quant int8, or free the GPU",
                 properties.name, wanted, free, total);
   }
   cuda_call(error);
@@ -241,7 +246,7 @@ void Cuda::publish(const Cursor* cursor) {
 
 Cursor Cuda::peek(const Cursor* cursor) {
   State& s = *state_;
-  const cudaError_t error = cudaStreamQuery(s.first.stream);  // also where a failed kernel is reported
+  const cudaError_t error = cuda_status(cudaStreamQuery(s.first.stream));  // also where a failed kernel is reported
   if (error != cudaErrorNotReady) cuda_call(error);
   State::Slot& slot = s.slot_of(cursor);
   const volatile cuda::Published& shown = s.published[slot.index];
@@ -280,8 +285,8 @@ bool Cuda::begin_replay(uint64_t key) {
 void Cuda::abandon_replay() {
   State& s = *state_;
   cudaGraph_t graph = nullptr;
-  cudaStreamEndCapture(s.queue->stream, &graph);
-  if (graph) cudaGraphDestroy(graph);
+  cuda_status(cudaStreamEndCapture(s.queue->stream, &graph));
+  if (graph) cuda_status(cudaGraphDestroy(graph));
   s.recording = false;
   s.counters.launches = s.launches_before;
 }
@@ -361,6 +366,7 @@ void Cuda::next_row(float* y, const SampleState& state, const Tensor* tables, co
 void Cuda::sample(const SampleState& state, const float* logits, const SampleRule& rule, int V) {
   cuda::sample(*state_->queue, state, logits, rule, V);
 }
+bool Cuda::predict(const PredictorFrame& frame) { return cuda::predict(*state_->queue, frame); }
 void Cuda::conv(float* y, const float* x, const Conv& conv, float* history, int rows) {
   cuda::conv(*state_->queue, y, x, conv, history, rows, false);
 }

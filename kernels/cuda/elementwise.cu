@@ -152,7 +152,7 @@ void advance(Queue& q, int32_t* counter, int n) { launch(q, "advance", advance_k
 
 cudaError_t find_code() {
   cudaFuncAttributes attributes{};
-  return cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&advance_kernel));
+  return cuda_status(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&advance_kernel)));
 }
 
 void publish(Queue& q, Published* slot, const Cursor* cursor, const uint32_t* epoch) {

@@ -41,6 +41,9 @@ void depthwise(Queue& q, float* y, const float* x, const Tensor& weight, const T
 // sample.cu
 void sample(Queue& q, const SampleState& state, const float* logits, const SampleRule& rule, int V);
 
+// frame.cu: false when the shapes are not for it; nothing was launched then
+bool predict(Queue& q, const PredictorFrame& frame);
+
 // Whether this binary holds code for the chosen GPU.
 cudaError_t find_code();
 

@@ -23,6 +23,7 @@ namespace tts {
 // Throws Exit::device with the expression and what the driver (or the emulator) said.
 void check_cuda(cudaError_t error, const char* expression, const char* file, int line);
 #define cuda_call(expression) ::tts::check_cuda((expression), #expression, __FILE__, __LINE__)
+#define cuda_status(expression) (expression)  // where the error itself is the answer, or nobody is left to tell
 
 // Where work goes, and who counts it.
 struct Queue {
@@ -126,6 +127,23 @@ void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& 
 #endif
 
 }  // namespace detail
+
+// How many blocks of a kernel one multiprocessor holds at once; 0: it does not fit at all.
+template <class... P>
+cudaError_t resident_blocks(int* blocks, void (*kernel)(P...), int threads, size_t shared_bytes) {
+#if defined(TTS_EMULATOR)
+  static_cast<void>(kernel);
+  return emulator::max_resident_blocks(blocks, threads, shared_bytes);
+#else
+  const void* function = reinterpret_cast<const void*>(kernel);
+  if (shared_bytes > detail::kSharedWithoutAsking) {
+    const cudaError_t error = cuda_status(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                               static_cast<int>(shared_bytes)));
+    if (error != cudaSuccess) return error;
+  }
+  return cuda_status(cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, threads, shared_bytes));
+#endif
+}
 
 template <class... P, class... A>
 void launch(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape, A&&... arguments) {

@@ -5,9 +5,8 @@
 //
 // The sum of an output is taken in one order (pieces of a lane, then lanes 16, 8, 4, 2, 1 apart) whatever R, N and the number
 // of rows are. The norm in front (qkv, gated) is recomputed by every block: 4 to 8 KB from the caches against one launch.
-#include "kernels/cuda/format.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include "kernels/cuda/product.h"
 
 namespace tts::cuda {
 
@@ -15,102 +14,7 @@ namespace {
 
 constexpr int kWarps{4};
 constexpr int kThreads{kWarps * kWarp};
-constexpr int kAhead{4};                    // loads in flight per lane and row
 constexpr size_t kStagedBytes{48 << 10};    // of normalized rows; more rows share a block only below this
-
-enum class Kind { plain, normed, gated };
-
-struct Product {
-  Matrix w[3];                  // stacked; gated: gate and up
-  const float* x = nullptr;
-  float* y = nullptr;
-  const float* bias = nullptr;  // of the output
-  const float* scale = nullptr;
-  NormArguments norm;
-  int M = 0, K = 0, rows = 0;
-  Act act = Act::none;
-  bool add = false;
-};
-
-// The matrix and the row in it that output row m of a stack means.
-__device__ inline const Matrix& find_row(const Product& p, int& m) {
-  int i = 0;
-  while (i < 2 && m >= p.w[i].rows) m -= p.w[i++].rows;
-  return p.w[i];
-}
-
-__device__ inline float4 load_x(const float* x) { return load4(x); }
-#if defined(TTS_EMULATOR)
-__device__ inline float4 load_x(Shared<float> x) { return load4(x); }
-#endif
-
-// sum[r][n] += w[r] . x[n], this lane's pieces
-template <DType F, int R, int N, class X>
-__device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N], int K) {
-  constexpr int C = kPiece<F>;
-  const int pieces = K / C, lane = static_cast<int>(threadIdx.x) % kWarp;
-  const char* row[R];
-#pragma unroll
-  for (int r = 0; r < R; ++r) row[r] = static_cast<const char*>(w[r]->data) + m[r] * row_bytes<F>(K);
-  for (int first = lane; first < pieces; first += kAhead * kWarp) {
-    uint4 bits[kAhead][R];
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a) {
-      const int piece = first + a * kWarp;
-#pragma unroll
-      for (int r = 0; r < R; ++r) {
-        if (piece < pieces) bits[a][r] = load_weights(row[r] + int64_t{piece} * 16);
-      }
-    }
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a) {
-      const int piece = first + a * kWarp;
-      if (piece >= pieces) break;
-#pragma unroll
-      for (int r = 0; r < R; ++r) {
-        float v[C];
-        const float scale = F == DType::int4_blocks ? w[r]->scales[int64_t{m[r]} * pieces + piece] : 1.0f;
-        decode<F>(v, bits[a][r], scale);
-#pragma unroll
-        for (int n = 0; n < N; ++n) {
-#pragma unroll
-          for (int i = 0; i < C; i += 4) {
-            const float4 xv = load_x(x[n] + (piece * C + i));
-            float& s = sum[r * N + n];
-            s = fmaf(v[i], xv.x, s);
-            s = fmaf(v[i + 1], xv.y, s);
-            s = fmaf(v[i + 2], xv.z, s);
-            s = fmaf(v[i + 3], xv.w, s);
-          }
-        }
-      }
-    }
-  }
-  if constexpr (F == DType::int8_rows) {
-    for (int r = 0; r < R; ++r) {
-      for (int n = 0; n < N; ++n) sum[r * N + n] *= w[r]->scales[m[r]];
-    }
-  }
-}
-
-// The same for rows that are not multiples of 16 bytes: lane l takes weights l, l+32, ...
-template <DType F, int R, int N, class X>
-__device__ void multiply_unaligned(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N],
-                                   int K) {
-  for (int k = static_cast<int>(threadIdx.x) % kWarp; k < K; k += kWarp) {
-    for (int r = 0; r < R; ++r) {
-      const float v = weight_at<F>(*w[r], m[r], k);
-      for (int n = 0; n < N; ++n) sum[r * N + n] = fmaf(v, x[n][k], sum[r * N + n]);
-    }
-  }
-}
-
-__device__ inline void store_output(const Product& p, int row, int m, float sum) {
-  float* y = p.y + int64_t{row} * p.M + m;
-  if (p.bias) sum += p.bias[m];
-  if (p.add) *y += (p.scale ? p.scale[m] : 1.0f) * sum;
-  else *y = activate(sum, p.act);
-}
 
 template <DType F, Kind kKind, int R, int N, bool Aligned>
 __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant__ Product p) {
@@ -189,7 +93,7 @@ Product product(float* y, const float* x, const Tensor& w, int rows) {
   p.w[0] = matrix_of(w);
   p.x = x;
   p.y = y;
-  p.M = p.w[0].rows;
+  p.M = p.stride = p.w[0].rows;
   p.K = p.w[0].columns;
   p.rows = rows;
   return p;
@@ -212,23 +116,42 @@ void linear_add(Queue& q, float* y, const float* x, const Tensor& w, const Tenso
   run_product<Kind::plain>(q, "linear_add", w.dtype, p);
 }
 
+// Matrices of different formats: one launch each, the norm again.
+static void qkv_apart(Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
+  const int width = static_cast<int>(w.q.rows() + w.k.rows() + w.v.rows());
+  for (const Tensor* matrix : {&w.q, &w.k, &w.v}) {
+    Product p = product(y, x, *matrix, rows);
+    p.stride = width;
+    p.norm = arguments_of(norm);
+    run_product<Kind::normed>(q, "qkv", matrix->dtype, p);
+    y += p.M;
+  }
+}
+
 void qkv(Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
-  check(w.q.dtype == w.k.dtype && w.q.dtype == w.v.dtype, Exit::internal, "qkv: formats {}, {}, {} differ", w.q.dtype,
-        w.k.dtype, w.v.dtype);
+  if (w.q.dtype != w.k.dtype || w.q.dtype != w.v.dtype) return qkv_apart(q, y, x, norm, w, rows);
   Product p = product(y, x, w.q, rows);
   p.w[1] = matrix_of(w.k);
   p.w[2] = matrix_of(w.v);
   p.M += p.w[1].rows + p.w[2].rows;
+  p.stride = p.M;
   p.norm = arguments_of(norm);
   run_product<Kind::normed>(q, "qkv", w.q.dtype, p);
 }
 
 void gated(Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
-  check(gate.dtype == up.dtype, Exit::internal, "gated: formats {} and {} differ", gate.dtype, up.dtype);
   Product p = product(y, x, gate, rows);
-  p.w[1] = matrix_of(up);
   p.norm = arguments_of(norm);
-  run_product<Kind::gated>(q, "gated", gate.dtype, p);
+  if (gate.dtype == up.dtype) {
+    p.w[1] = matrix_of(up);
+    return run_product<Kind::gated>(q, "gated", gate.dtype, p);
+  }
+  p.act = Act::silu;
+  run_product<Kind::normed>(q, "gated", gate.dtype, p);
+  p.act = Act::none;
+  p.w[0] = matrix_of(up);
+  p.times = y;
+  run_product<Kind::normed>(q, "gated", up.dtype, p);
 }
 
 }  // namespace tts::cuda

@@ -9,18 +9,26 @@ namespace tts::cuda {
 
 constexpr int kWarp{32};
 
-// Sums over all threads of the block of each v[i]; `scratch` holds N floats per warp. Warps are added in ascending order.
+// Floating-point sums are taken by the first four warps of a block of any size: their order, and so every bit, is the same in
+// the kernels of one operation and in the kernel of a whole frame.
+constexpr int kSumWarps{4};
+constexpr int kSumThreads{kSumWarps * kWarp};
+
+// Sums over the first kSumThreads threads of each v[i], for all threads of the block; `scratch` holds N floats per summing
+// warp. Warps are added in ascending order.
 template <int N>
 __device__ void block_sum(float (&v)[N], Shared<float> scratch) {
-  const int warps = static_cast<int>(blockDim.x) / kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
-  warp_sum(v);
-  if (threadIdx.x % kWarp == 0) {
-    for (int i = 0; i < N; ++i) scratch[warp * N + i] = v[i];
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  if (warp < kSumWarps) {
+    warp_sum(v);
+    if (threadIdx.x % kWarp == 0) {
+      for (int i = 0; i < N; ++i) scratch[warp * N + i] = v[i];
+    }
   }
   __syncthreads();
   for (int i = 0; i < N; ++i) {
     v[i] = scratch[i];
-    for (int w = 1; w < warps; ++w) v[i] += scratch[w * N + i];
+    for (int w = 1; w < kSumWarps; ++w) v[i] += scratch[w * N + i];
   }
   __syncthreads();
 }
@@ -40,13 +48,13 @@ __device__ void normalize_rows(Out to, const float* x, int rows, const NormArgum
   const int step = static_cast<int>(blockDim.x), first = static_cast<int>(threadIdx.x);
   const auto row = [&](int n) { return x + static_cast<int64_t>(n < rows ? n : rows - 1) * H; };
   if (norm.bias) {
-    for (int i = first; i < H; i += step) {
+    for (int i = first; first < kSumThreads && i < H; i += kSumThreads) {
       for (int n = 0; n < N; ++n) mean[n] += row(n)[i];
     }
     block_sum(mean, scratch);
     for (int n = 0; n < N; ++n) mean[n] /= static_cast<float>(H);
   }
-  for (int i = first; i < H; i += step) {
+  for (int i = first; first < kSumThreads && i < H; i += kSumThreads) {
     for (int n = 0; n < N; ++n) {
       const float v = row(n)[i] - mean[n];
       square[n] = fmaf(v, v, square[n]);

@@ -1,0 +1,109 @@
+// The inside of a product with a matrix: one warp, R matrix rows, N input rows. Shared by matvec.cu and frame.cu, so that both
+// give the same bits.
+#pragma once
+
+#include "kernels/cuda/format.h"
+#include "kernels/cuda/reduce.h"
+
+namespace tts::cuda {
+
+constexpr int kAhead{4};  // loads in flight per lane and row
+
+enum class Kind { plain, normed, gated };
+
+struct Product {
+  Matrix w[3];                  // stacked; gated: gate and up
+  const float* x = nullptr;
+  float* y = nullptr;
+  const float* bias = nullptr;  // of the output
+  const float* scale = nullptr;
+  NormArguments norm;
+  const float* times = nullptr; // factors of the outputs, laid out like y
+  int M = 0, K = 0, rows = 0;
+  int stride = 0;               // of the rows of y
+  Act act = Act::none;
+  bool add = false;
+};
+
+// The matrix and the row in it that output row m of a stack means.
+__device__ inline const Matrix& find_row(const Product& p, int& m) {
+  int i = 0;
+  while (i < 2 && m >= p.w[i].rows) m -= p.w[i++].rows;
+  return p.w[i];
+}
+
+__device__ inline float4 load_x(const float* x) { return load4(x); }
+#if defined(TTS_EMULATOR)
+__device__ inline float4 load_x(Shared<float> x) { return load4(x); }
+#endif
+
+// sum[r][n] += w[r] . x[n], this lane's pieces
+template <DType F, int R, int N, class X>
+__device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N], int K) {
+  constexpr int C = kPiece<F>;
+  const int pieces = K / C, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const char* row[R];
+#pragma unroll
+  for (int r = 0; r < R; ++r) row[r] = static_cast<const char*>(w[r]->data) + m[r] * row_bytes<F>(K);
+  for (int first = lane; first < pieces; first += kAhead * kWarp) {
+    uint4 bits[kAhead][R];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int piece = first + a * kWarp;
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        if (piece < pieces) bits[a][r] = load_weights(row[r] + int64_t{piece} * 16);
+      }
+    }
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int piece = first + a * kWarp;
+      if (piece >= pieces) break;
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        float v[C];
+        const float scale = F == DType::int4_blocks ? w[r]->scales[int64_t{m[r]} * pieces + piece] : 1.0f;
+        decode<F>(v, bits[a][r], scale);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+#pragma unroll
+          for (int i = 0; i < C; i += 4) {
+            const float4 xv = load_x(x[n] + (piece * C + i));
+            float& s = sum[r * N + n];
+            s = fmaf(v[i], xv.x, s);
+            s = fmaf(v[i + 1], xv.y, s);
+            s = fmaf(v[i + 2], xv.z, s);
+            s = fmaf(v[i + 3], xv.w, s);
+          }
+        }
+      }
+    }
+  }
+  if constexpr (F == DType::int8_rows) {
+    for (int r = 0; r < R; ++r) {
+      for (int n = 0; n < N; ++n) sum[r * N + n] *= w[r]->scales[m[r]];
+    }
+  }
+}
+
+// The same for rows that are not multiples of 16 bytes: lane l takes weights l, l+32, ...
+template <DType F, int R, int N, class X>
+__device__ void multiply_unaligned(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N],
+                                   int K) {
+  for (int k = static_cast<int>(threadIdx.x) % kWarp; k < K; k += kWarp) {
+    for (int r = 0; r < R; ++r) {
+      const float v = weight_at<F>(*w[r], m[r], k);
+      for (int n = 0; n < N; ++n) sum[r * N + n] = fmaf(v, x[n][k], sum[r * N + n]);
+    }
+  }
+}
+
+__device__ inline void store_output(const Product& p, int row, int m, float sum) {
+  const int64_t at = int64_t{row} * p.stride + m;
+  float* y = p.y + at;
+  if (p.bias) sum += p.bias[m];
+  if (p.add) *y += (p.scale ? p.scale[m] : 1.0f) * sum;
+  else *y = p.times ? activate(sum, p.act) * p.times[at] : activate(sum, p.act);
+}
+
+}  // namespace tts::cuda
