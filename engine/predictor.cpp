@@ -77,8 +77,36 @@ static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRu
   }
 }
 
+// The same passes as one operation, on devices that have it. False: this device or these shapes do not.
+template <class D>
+static bool predict_fused(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+  PredictorFrame frame;
+  if constexpr (requires { lm.d.predict(frame); }) {
+    if (!lm.d.switches().on(Ablate::persistent_predictor)) return false;
+    for (size_t l = 0; l < lm.predictor.layers.size(); ++l) {
+      const LayerWeights& w = lm.predictor.layers[l];
+      frame.layers.push_back({w.input_norm, w.q, w.k, w.v, w.o, w.q_norm, w.k_norm, w.post_norm, w.gate, w.up, w.down,
+                              m.predictor.caches[l]});
+    }
+    frame.heads = m.predictor.heads;
+    frame.norm = lm.predictor.norm;
+    frame.hidden = m.pass_x;
+    frame.positions = m.fixed;
+    frame.tables = lm.predictor_rows;
+    frame.output = lm.predictor.head;
+    frame.rules = rules.passes;
+    frame.state = m.state;
+    frame.rounds = m.predictor_rounds;
+    frame.at_once = lm.d.switches().on(Ablate::parallel_predictor);
+    enter_hidden(lm, m);
+    m.predictor_fused = lm.d.predict(frame);
+  }
+  return m.predictor_fused;
+}
+
 template <class D>
 void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+  if (predict_fused(lm, m, rules)) return;
   if constexpr (requires { requires D::kHostMemory; }) {
     if (lm.d.switches().on(Ablate::parallel_predictor)) return predict_codes_at_once(lm, m, rules);
   }

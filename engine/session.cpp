@@ -417,7 +417,9 @@ Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& reque
   const int done = run_frames(item, flow, spoken, !whole);
   if (!whole && flow.take(done, true)) spoken.finish = FinishReason::guard;
   spoken.codes = download_codes(item, done);
-  spoken.predictor_passes = static_cast<double>(w.m.predictor_passes) / std::max(1, done);
+  int32_t rounds = 0;
+  if (w.m.predictor_fused) w.d.download(&rounds, w.m.predictor_rounds, sizeof rounds);
+  spoken.predictor_passes = static_cast<double>(w.m.predictor_passes + rounds) / std::max(1, done);
   spoken.counters = w.d.counters() - before;
   if (whole && done > 0) {
     std::vector<int32_t> all = prompt.voice ? prompt.voice->codes : std::vector<int32_t>{};

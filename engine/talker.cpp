@@ -140,6 +140,7 @@ Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape
   m.ids = arena.take<int32_t>("row ids", kPrefillRows);
   m.fixed = arena.take<int32_t>("predictor positions", K);
   m.prefill_position = arena.take<int32_t>("prefill position", 1);
+  m.predictor_rounds = arena.take<int32_t>("predictor rounds", 1);
   m.state.groups = K;
   m.state.cursor = arena.take<Cursor>("cursor", 1);
   m.state.codes = arena.take<int32_t>("codes", (int64_t{shape.positions} + 1) * K);
@@ -191,6 +192,8 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape) 
   std::iota(fixed.begin(), fixed.end(), 0);
   lm.d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
   m.predictor_passes = 0;
+  m.predictor_fused = false;
+  lm.d.zero(m.predictor_rounds, 4);
   lm.d.zero(m.prefill_position, 4);
   lm.d.zero(m.state.cursor, sizeof(Cursor));
   lm.d.zero(m.state.seen, int64_t{(t.V + 31) / 32} * 4);
@@ -319,7 +322,7 @@ void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int tr
     if (lm.d.switches().on(Ablate::cuda_graphs)) {
       const int64_t passes = m.predictor_passes;
       lm.d.replay(fingerprint(m, rules, trailing_rows), enqueue);
-      m.predictor_passes = passes + lm.config.talker.groups - 1;
+      m.predictor_passes = passes + (m.predictor_fused ? 0 : lm.config.talker.groups - 1);
       return;
     }
   }

@@ -19,6 +19,7 @@ constexpr Entry kEntries[] = {
     {"parallel_predictor", "draw all codes of a frame from a guess and repeat from the first that changes"},
     {"codec_overlap", "decode on a core of its own beside the language model"},
     {"cuda_graphs", "record the work of a frame once and replay it as one graph"},
+    {"persistent_predictor", "run all passes of the code predictor in one resident kernel"},
 };
 static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
 

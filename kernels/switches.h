@@ -17,6 +17,7 @@ enum class Ablate : uint8_t {
   parallel_predictor,  // the codes of a frame as a fixed point: all rows of a pass at once, fewer passes
   codec_overlap,    // the codec decodes on its own core beside the language model
   cuda_graphs,      // the work of a frame is recorded once and replayed as one graph
+  persistent_predictor,  // all passes of the code predictor as one resident kernel
   kCount,
 };
 

@@ -1,0 +1,53 @@
+// The predictor frame as one cooperative kernel: under a hundred schedules of its threads, in turn and at once, the codes are
+// those of the composed operations.
+#include "catch.h"
+#include "kernels/devices.h"
+#include "speech.h"
+
+#if defined(TTS_EMULATOR)
+#include "kernels/emulator/execution.h"
+#endif
+
+using namespace tts;
+using namespace tts::test;
+
+#if defined(TTS_EMULATOR)
+namespace {
+
+std::vector<int32_t> codes_of(const std::shared_ptr<const Model>& model, const char* ablate, double* passes = nullptr) {
+  DeviceChoice choice;
+  choice.kind = "emulator";
+  if (*ablate) choice.options.switches = parse_ablations(ablate);
+  Engine engine(model, choice);
+  SpeakRequest request = request_for(*model, "Hi.");
+  request.sampling.max_new_tokens = 4;
+  request.first_chunk_frames = request.chunk_frames = 100;
+  const Spoken spoken = hear(engine, request).spoken;
+  if (passes) *passes = spoken.predictor_passes;
+  return spoken.codes;
+}
+
+}  // namespace
+
+TEST_CASE("the persistent predictor draws the codes of the composed one under 100 schedules") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
+  const emulator::Options before = emulator::options();
+  const std::vector<int32_t> composed = codes_of(model, "persistent_predictor");
+  REQUIRE(composed.size() >= 2 * 16);
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    emulator::options().seed = seed;
+    INFO("schedule " << seed);
+    double passes = 0;
+    CHECK(codes_of(model, seed % 2 ? "parallel_predictor" : "", &passes) == composed);
+    CHECK(passes > 0);
+    if (seed % 2) CHECK(passes == model->config.talker.groups - 1);
+    else CHECK(passes <= model->config.talker.groups - 1);
+  }
+  emulator::options() = before;
+}
+#else
+TEST_CASE("the persistent predictor is compared with the composed one") {
+  // On a GPU the switches are compared by session_test; here only that the build has the device.
+  CHECK(!device_kinds().empty());
+}
+#endif
