@@ -66,7 +66,7 @@ __device__ void prepare_head(const float* x, const float* weight, const Heads& h
 }
 
 // One warp appends key and value of one kv head of one row.
-__device__ void append_head(const Attention& a, int row, int head) {
+__device__ inline void append_head(const Attention& a, int row, int head) {
   const Heads& h = a.heads;
   const float* k = a.x + (static_cast<int64_t>(row) * (h.nq + 2 * h.nkv) + h.nq + head) * h.d;
   const float* v = k + static_cast<int64_t>(h.nkv) * h.d;
@@ -98,7 +98,7 @@ __device__ inline float dot_head(Shared<float> q, const Attention& a, int64_t sl
 }
 
 // Merges the spans of one row: a later span only rescales, so one span alone gives its own bits.
-__device__ void merge_spans(const Attention& a, int row, int kv, int spans) {
+__device__ inline void merge_spans(const Attention& a, int row, int kv, int spans) {
   const Heads& h = a.heads;
   const int group = h.nq / h.nkv;
   for (int item = static_cast<int>(threadIdx.x); threadIdx.x < kSpan && item < group * h.d; item += kSpan) {
