@@ -20,7 +20,7 @@ std::vector<int32_t> codes_of(const std::shared_ptr<const Model>& model, const c
   if (*ablate) choice.options.switches = parse_ablations(ablate);
   Engine engine(model, choice);
   SpeakRequest request = request_for(*model, "Hi.");
-  request.sampling.max_new_tokens = 4;
+  request.sampling.max_new_tokens = 3;
   request.first_chunk_frames = request.chunk_frames = 100;
   const Spoken spoken = hear(engine, request).spoken;
   if (passes) *passes = spoken.predictor_passes;

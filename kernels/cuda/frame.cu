@@ -24,8 +24,8 @@ namespace tts::cuda {
 
 namespace {
 
-constexpr int kThreads{512};
-constexpr int kWarps{kThreads / kWarp};
+constexpr int kMostThreads{512}, kFewestThreads{kSumThreads};
+constexpr int kWide{1024};                    // output rows from which a multiprocessor is given all threads
 constexpr int kTogether{4};                   // input rows that share one read of a weight row
 constexpr int kLayers{8}, kGroups{16};        // what fits the 4 KB of kernel arguments
 constexpr int64_t kPatience{2'000'000'000};   // ns
@@ -83,7 +83,7 @@ struct Place {  // of this warp in the grid; neighbouring output rows go to diff
   int warp, warps;
 };
 __device__ inline Place place() {
-  return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)), static_cast<int>(gridDim.x) * kWarps};
+  return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)), static_cast<int>(gridDim.x * blockDim.x / kWarp)};
 }
 
 // Output rows of one product for N input rows that lie in shared memory.
@@ -125,7 +125,7 @@ __device__ void product_phase(Product p, Shared<float> room) {
     part.y = p.y + static_cast<int64_t>(first) * p.M;
     __syncthreads();
     if constexpr (kKind == Kind::plain) {
-      for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += kThreads) room[i] = part.x[i];
+      for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += static_cast<int>(blockDim.x)) room[i] = part.x[i];
     } else {
       normalize_rows<kTogether>(room, part.x, n, p.norm, p.K, room + kTogether * p.K);
     }
@@ -214,12 +214,12 @@ __device__ void head_phase(const Frame& f, const float* row, int group, Shared<f
 
 // One block writes the input row of the position behind the code of `group`.
 __device__ inline void enter_code(const Frame& f, float* row, int group, int code) {
-  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += static_cast<int>(blockDim.x)) {
     row[i] = code < 0 ? 0.0f : weight_at(f.table[group], f.table_format, code, i);
   }
 }
 __device__ inline void enter_hidden(const Frame& f) {
-  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += kThreads) f.x[i] = f.hidden[i];
+  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += static_cast<int>(blockDim.x)) f.x[i] = f.hidden[i];
 }
 
 template <DType F>
@@ -304,7 +304,7 @@ __device__ void passes_at_once(const Frame& f, int frame, Shared<float> room, Sh
 }
 
 template <DType F>
-__global__ void __launch_bounds__(kThreads, 1) predictor_kernel(const __grid_constant__ Frame f, bool at_once) {
+__global__ void __launch_bounds__(kMostThreads, 1) predictor_kernel(const __grid_constant__ Frame f, bool at_once) {
   Cursor* cursor = f.state.cursor;
   if (cursor->finish != static_cast<int32_t>(Finish::running)) return;
   const int frame = cursor->frame;
@@ -386,16 +386,20 @@ bool predict(Queue& q, const PredictorFrame& p) {
   unsigned* words = q.arrivals + q.arrival_count;  // behind what attention uses
   const Frame f = frame_of(p, q.scratch, words);
   const int widest = std::max({f.H, f.I, f.heads.nq * f.heads.d});
+  const int threads = f.I >= kWide ? kMostThreads : kFewestThreads;
   const size_t staged = static_cast<size_t>(kTogether) * static_cast<size_t>(widest + kSumWarps) * sizeof(float);
-  const size_t shared_bytes = 16 + std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(kThreads)});
+  const size_t shared_bytes = 16 + std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(threads)});
   bool launched = false;
   for_format(p.layers[0].q.dtype, [&]<DType F>() {
     int resident = 0;
-    cuda_call(resident_blocks(&resident, predictor_kernel<F>, kThreads, shared_bytes));
+    cuda_call(resident_blocks(&resident, predictor_kernel<F>, threads, shared_bytes));
     if (resident == 0) return;
     cuda_call(cudaMemsetAsync(words, 0, sizeof(Barrier), q.stream));
     launch(q, "predictor", predictor_kernel<F>,
-           {.blocks = static_cast<unsigned>(q.multiprocessors), .threads = kThreads, .shared_bytes = shared_bytes, .cooperative = true},
+           {.blocks = static_cast<unsigned>(q.multiprocessors),
+            .threads = static_cast<unsigned>(threads),
+            .shared_bytes = shared_bytes,
+            .cooperative = true},
            f, p.at_once);
     launched = true;
   });
