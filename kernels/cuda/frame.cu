@@ -24,7 +24,7 @@ namespace tts::cuda {
 
 namespace {
 
-constexpr int kMostThreads{512}, kFewestThreads{kSumThreads};
+constexpr int kMostThreads{256}, kFewestThreads{kSumThreads};  // 512 leave 128 registers and spill
 constexpr int kWide{1024};                    // output rows from which a multiprocessor is given all threads
 constexpr int kTogether{4};                   // input rows that share one read of a weight row
 constexpr int kLayers{8}, kGroups{16};        // what fits the 4 KB of kernel arguments
