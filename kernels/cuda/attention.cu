@@ -30,15 +30,15 @@ __global__ void __launch_bounds__(kSpan) attend_kernel(const __grid_constant__ A
 
 }  // namespace
 
-void attend(Queue& q, float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
-            const Heads& heads, const int32_t* position, int rows) {
+void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const KvCache& cache, const Heads& heads,
+            const int32_t* position, int rows) {
   if (rows == 0) return;
   const int visible = heads.window > 0 ? std::min(heads.window, cache.capacity) : cache.capacity;
   const int spans = (visible + kSpan - 1) / kSpan + (heads.window > 0 ? 1 : 0);
   Attention a{.y = y,
               .x = x,
-              .q_norm = q_norm.f32(),
-              .k_norm = k_norm.f32(),
+              .q_norm = norms.q.f32(),
+              .k_norm = norms.k.f32(),
               .cache = cache,
               .heads = heads,
               .position = position,

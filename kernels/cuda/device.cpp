@@ -346,7 +346,7 @@ void Cuda::gated(float* y, const float* x, const Norm& norm, const Tensor& gate,
 void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(*state_->queue, y, x, norm, rows); }
 void Cuda::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
                   const Heads& heads, const int32_t* position, int rows) {
-  cuda::attend(*state_->queue, y, x, q_norm, k_norm, cache, heads, position, rows);
+  cuda::attend(*state_->queue, y, x, {q_norm, k_norm}, cache, heads, position, rows);
 }
 void Cuda::embed(float* y, const int32_t* ids, const Tensor& table, int rows) {
   cuda::embed(*state_->queue, y, ids, table, rows);

@@ -14,8 +14,11 @@ void qkv(Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights&
 void gated(Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
 
 // attention.cu
-void attend(Queue& q, float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
-            const Heads& heads, const int32_t* position, int rows);
+struct HeadNorms {  // [d] each; may be empty
+  const Tensor &q, &k;
+};
+void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const KvCache& cache, const Heads& heads,
+            const int32_t* position, int rows);
 
 // elementwise.cu
 void norm(Queue& q, float* y, const float* x, const Norm& norm, int rows);
