@@ -32,10 +32,11 @@ std::vector<Line> lines_of(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries) {
     for (const Record& record : entry.records) {
       if (!record.json.has("position")) continue;
-      const std::string name = record.row.substr(0, record.row.rfind(", "));
+      std::string name = record.row.substr(0, record.row.rfind(", "));
+      name = name.substr(0, name.find(" --from "));
       auto line = std::find_if(lines.begin(), lines.end(), [&](const Line& l) { return l.name == name; });
       if (line == lines.end()) line = lines.insert(lines.end(), Line{name, {}});
-      line->points[record.json.at("position").number()] = median_of(entry, record.row, "frame_ms");
+      line->points[record.json.at("position").number()] = median_of(entry, record.row, "cpu_frame_ms");
     }
   }
   return lines;
@@ -76,7 +77,7 @@ std::string plot_positions(const std::vector<Entry>& entries) {
   for (const Line& line : lines) {
     for (const auto& [position, ms] : line.points) last = std::max(last, position), most = std::max(most, ms);
   }
-  std::string body = text_at(kX, 18, "start", "ms per frame over the position");
+  std::string body = text_at(kX, 18, "start", "ms of processor time per frame, one thread, over the position");
   for (int i = 0; i <= 4; ++i) {
     const double y = kTop + kHeight * (4 - i) / 4, x = kX + kPlotWidth * i / 4;
     body += format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#dddddd\"/>\n", kX, fixed(y, 1), kX + kPlotWidth, fixed(y, 1));

@@ -85,7 +85,7 @@ std::vector<StageCost> costs_of(const SpeechBench& bench, const OpenBench& open,
 void bench_floors(const SpeechBench& bench) {
   const MachineRates machine = measure_machine(bench.device.kind, bench.device.options);
   OpenBench open = open_bench(bench);
-  const auto requests = requests_of(bench, open.engine.model(), bench_text(bench.labels.front()));
+  const auto requests = requests_of(bench, open.engine.model(), bench_text(bench, bench.labels.front()));
   const Spoken warm = speak_all(open.engine, requests, {});
   const Spoken spoken = speak_all(open.engine, requests, {});
   check_same(warm, spoken, "floors");

@@ -42,12 +42,6 @@ struct Summary {
 
 constexpr int kRepeats{3};
 
-double processor_ms() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
-}
-
 // Processor time that the whole machine has spent, stolen time included.
 double machine_ms() {
   std::ifstream stat("/proc/stat");
@@ -61,7 +55,7 @@ double machine_ms() {
 }
 
 Summary measure(const SpeechBench& bench, Engine& engine, const std::string& label) {
-  const std::string& text = bench_text(label);
+  const std::string text = bench_text(bench, label);
   Summary summary{label, 1 + static_cast<int>(std::count(text.begin(), text.end(), ' ')), 0, {}};
   const auto requests = requests_of(bench, engine.model(), text);
   const Spoken warm = speak_all(engine, requests, {});
@@ -142,7 +136,8 @@ bool is_random(const Model& model) {
 
 }  // namespace
 
-const std::string& bench_text(const std::string& label) {
+std::string bench_text(const SpeechBench& bench, const std::string& label) {
+  if (!bench.text.empty()) return bench.text;
   std::string known;
   for (const BenchText& row : bench_texts()) {
     if (row.label == label) return row.text;
@@ -211,6 +206,12 @@ void record_head(JsonWriter& w, const SpeechBench& bench, const OpenBench& open,
   w.field("model", std::string_view(bench.model)).field("size", std::string_view(open.engine.model().config.size));
   w.field("weights", open.random_weights ? "random" : "trained").field("device", std::string_view(device.kind));
   w.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant)).field("threads", device.threads);
+}
+
+double processor_ms() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
 }
 
 void print_line(const JsonWriter& json) { write_stdout(json.str() + "\n"); }

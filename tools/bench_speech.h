@@ -15,7 +15,9 @@ struct SpeechBench {
   std::string model;            // directory or "embedded"
   DeviceChoice device;
   std::vector<std::string> labels = {"short", "medium", "long"};
+  std::string text;             // instead of the labels
   int frames = 0;               // fixed number of frames; 0: until the end token
+  int from = 0;                 // positions: text tokens of the prompt
   int repeats = 0;              // 0: what the report needs
   uint64_t seed = 1;
   int first_chunk_frames = 1, chunk_frames = 4;
@@ -39,7 +41,7 @@ struct OpenBench {
 };
 OpenBench open_bench(const SpeechBench& bench);
 
-const std::string& bench_text(const std::string& label);
+std::string bench_text(const SpeechBench& bench, const std::string& label);
 // One request, or several where the text is longer than the voice reaches; a fixed number of frames uses the first alone.
 std::vector<SpeakRequest> requests_of(const SpeechBench& bench, const Model& model, const std::string& text);
 Spoken speak_all(Engine& engine, const std::vector<SpeakRequest>& requests, const SpeakCallbacks& callbacks);
@@ -50,5 +52,6 @@ void check_same(const Spoken& warm, const Spoken& again, const std::string& what
 // What every JSON line begins with: report, command, commit, machine, model, device.
 void record_head(JsonWriter& json, const SpeechBench& bench, const OpenBench& open, std::string_view report);
 void print_line(const JsonWriter& json);
+double processor_ms();  // of all threads: what something costs on a busy machine
 
 }  // namespace tts

@@ -112,7 +112,7 @@ std::vector<std::string> words_of(const SpeechBench& bench, const std::string& p
                                  "--seed", std::to_string(bench.seed), "--stream", "-o", "-", "--format", "raw"};
   if (d.options.threads > 0) words.insert(words.end(), {"-j", std::to_string(d.options.threads)});
   if (bench.frames > 0) words.insert(words.end(), {"--max-new-tokens", std::to_string(bench.frames + 1), "--guard", "off"});
-  words.insert(words.end(), {"--", bench_text(bench.labels.front())});
+  words.insert(words.end(), {"--", bench_text(bench, bench.labels.front())});
   return words;
 }
 

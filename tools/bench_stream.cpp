@@ -34,7 +34,7 @@ struct Latency {
 };
 
 Latency measure(const SpeechBench& bench, Engine& engine, const std::string& label) {
-  const auto requests = requests_of(bench, engine.model(), bench_text(label));
+  const auto requests = requests_of(bench, engine.model(), bench_text(bench, label));
   const Spoken warm = speak_all(engine, requests, {});
   Latency all;
   for (int i = 0; i < (bench.repeats ? bench.repeats : kStreamRepeats); ++i) {
@@ -79,35 +79,67 @@ void bench_stream(const SpeechBench& bench) {
   }
 }
 
-// One utterance of --frames frames (2,048): the median time of a frame, codec included, in windows of 64 frames.
+namespace {
+
+// The end of a long prompt stands where a long utterance would have got to: the text repeated until it has `tokens`.
+SpeakRequest request_from(const SpeechBench& bench, const Model& model, int tokens) {
+  SpeakRequest request = requests_of(bench, model, bench_text(bench, "medium")).front();
+  if (tokens == 0) return request;
+  const std::string& once = bench_text(bench, "long");
+  const size_t each = std::max<size_t>(1, model.tokenizer.encode(once + " ").size());
+  request.text.clear();
+  for (size_t i = 0; i < static_cast<size_t>(tokens) / each + 1; ++i) request.text += once + " ";
+  request.text_mode = TextMode::upfront;
+  return request;
+}
+
+struct FrameClock {
+  std::vector<double> wall_ms, cpu_ms;  // when frame i was seen to be done
+  Clock::time_point begin = Clock::now();
+  double cpu_begin = processor_ms();
+  void tick(int frames) {
+    wall_ms.resize(static_cast<size_t>(frames) + 1, ms_since(begin));
+    cpu_ms.resize(static_cast<size_t>(frames) + 1, processor_ms() - cpu_begin);
+  }
+};
+
+// Median per frame over a window, in steps of a chunk: the codec decodes a chunk at a time.
+double per_frame(const std::vector<double>& at_ms, int from, int to, int step) {
+  std::vector<double> frames_ms;
+  for (int i = from; i < to; i += step) {
+    const int next = std::min(i + step, to);
+    frames_ms.push_back((at_ms[static_cast<size_t>(next)] - at_ms[static_cast<size_t>(i)]) / (next - i));
+  }
+  return median(frames_ms);
+}
+
+}  // namespace
+
+// One utterance of --frames frames (2,048), behind a prompt of --from text tokens: the median time of a frame, codec included,
+// in windows of 64 frames.
 void bench_positions(const SpeechBench& wanted) {
   SpeechBench bench = wanted;
   if (bench.frames == 0) bench.frames = kPositions;
   OpenBench open = open_bench(bench);
-  const auto requests = requests_of(bench, open.engine.model(), bench_text("medium"));
-  std::vector<double> at_ms;  // when frame i was seen to be done
-  const auto begin = Clock::now();
+  const SpeakRequest request = request_from(bench, open.engine.model(), bench.from);
+  FrameClock clock;
   SpeakCallbacks callbacks;
-  callbacks.progress = [&](const Progress& p) { at_ms.resize(static_cast<size_t>(p.frames) + 1, ms_since(begin)); };
-  const Spoken spoken = speak_all(open.engine, requests, callbacks);
+  callbacks.progress = [&](const Progress& p) { clock.tick(p.frames); };
+  const Spoken spoken = open.engine.speak(request, callbacks);
   check(spoken.frames == bench.frames, Exit::internal, "bench positions: expected {} frames, got {}", bench.frames, spoken.frames);
-  at_ms.resize(static_cast<size_t>(spoken.frames) + 1, ms_since(begin));
+  clock.tick(spoken.frames);
   const bool table = bench.output == SpeechBench::Output::table;
-  if (table) std::printf("%-8s %10s\n", "Position", "ms/frame");
+  if (table) std::printf("%-8s %10s %10s\n", "Position", "ms/frame", "processor");
   for (int from = 0; from + kPositionWindow <= spoken.frames; from += kPositionWindow) {
-    std::vector<double> frames_ms;
-    for (int i = from; i < from + kPositionWindow; i += bench.chunk_frames) {  // the codec decodes a chunk at a time
-      const int to = std::min(i + bench.chunk_frames, from + kPositionWindow);
-      frames_ms.push_back((at_ms[static_cast<size_t>(to)] - at_ms[static_cast<size_t>(i)]) / (to - i));
-    }
-    const int position = spoken.prompt_rows + from + kPositionWindow / 2;
+    const int to = from + kPositionWindow, position = spoken.prompt_rows + from + kPositionWindow / 2;
+    const double wall = per_frame(clock.wall_ms, from, to, bench.chunk_frames), cpu = per_frame(clock.cpu_ms, from, to, bench.chunk_frames);
     if (table) {
-      std::printf("%-8d %10.2f\n", position, median(frames_ms));
+      std::printf("%-8d %10.2f %10.2f\n", position, wall, cpu);
       continue;
     }
     JsonWriter w;
     record_head(w.begin_object(), bench, open, "positions");
-    print_line(w.field("position", position).field("frame_ms", median(frames_ms)).end_object());
+    print_line(w.field("position", position).field("frame_ms", wall).field("cpu_frame_ms", cpu).end_object());
   }
 }
 

@@ -46,9 +46,13 @@ constexpr OptionRow kOptions[] = {
      .help = "checkpoint, or 'embedded' (the default)", .example = "-m DIR --frames 125"},
     {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kTexts, .choices = "short|medium|long|all",
      .help = "which text (default all; start and floors: short)", .example = "--label short"},
+    {.name = "text", .letter = 't', .kind = ArgKind::text, .value = "TEXT", .group = kGroup, .commands = kTexts,
+     .help = "this text instead of the three", .example = "-t 'Good morning.'"},
     {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = limits::kFrames,
      .help = "exactly N frames, the end token is blocked: for random checkpoints and comparisons",
      .example = "-m DIR --frames 125 --label short"},
+    {.name = "from", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = bit(Command::positions), .least = 0,
+     .most = limits::kFrames, .help = "begin behind a prompt of N text tokens", .example = "positions --from 1900 --frames 128"},
     {.name = "repeats", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = 1000,
      .help = "repetitions after the warm-up (default 3; stream 10; assistant and start 5)", .example = "--repeats 10"},
     {.name = "first-chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks, .least = 1,
@@ -147,7 +151,10 @@ SpeechBench speech_bench(const Arguments& args, const std::string& command) {
   bench.device.options.cpu_level = args.text("cpu-level");
   bench.device.options.switches = parse_ablations(args.text("ablate"));
   if (args.text("label", "all") != "all") bench.labels = {args.text("label")};
+  bench.text = args.text("text");
+  if (!bench.text.empty()) bench.labels = {"text"};
   bench.frames = static_cast<int>(args.integer("frames", 0));
+  bench.from = static_cast<int>(args.integer("from", 0));
   bench.repeats = static_cast<int>(args.integer("repeats", bench.repeats));
   bench.seed = static_cast<uint64_t>(args.integer("seed", 1));
   bench.first_chunk_frames = static_cast<int>(args.integer("first-chunk-frames", bench.first_chunk_frames));
