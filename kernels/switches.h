@@ -18,6 +18,8 @@ enum class Ablate : uint8_t {
   codec_overlap,    // the codec decodes on its own core beside the language model
   cuda_graphs,      // the work of a frame is recorded once and replayed as one graph
   persistent_predictor,  // all passes of the code predictor as one resident kernel
+  library_prefill,  // the products of the prefill go through cuBLASLt
+  early_launch,     // a kernel fetches its weights while the one before it ends
   kCount,
 };
 
@@ -34,6 +36,7 @@ struct DeviceOptions {
   int index = 0;            // of the GPU
   int threads = 0;          // of the CPU; 0: chosen (and explained by `doctor`)
   std::string cpu_level;    // "": best the CPU has; else portable, avx2, avx512, vnni
+  bool round_activations = false;  // bf16: inputs of products may be rounded
   Switches switches;
 };
 

@@ -41,13 +41,14 @@ Entry parse_entry(const std::string& path) {
   entry.text = read_text(path, limits::kJsonBytes);
   for (const std::string& line : lines_of(entry.text)) {
     const auto is = [&](std::string_view key) { return line.starts_with("- " + std::string(key) + ": "); };
-    const std::vector<std::string> words = is("ablation") || is("run") || is("steps") || is("columns") ? quoted(line)
+    const std::vector<std::string> words = is("ablation") || is("run") || is("steps") || is("columns") || is("device") ? quoted(line)
                                                                                                     : std::vector<std::string>{};
     if (line.starts_with("# ") && entry.title.empty()) entry.title = line.substr(2);
     if (is("ablation") && !words.empty()) entry.ablation = words[0];
     if (is("run")) entry.runs.insert(entry.runs.end(), words.begin(), words.end());
     if (is("steps")) entry.steps.insert(entry.steps.end(), words.begin(), words.end());
     if (is("columns")) entry.columns = words;
+    if (is("device") && !words.empty()) entry.device = words[0];
   }
   check(!entry.title.empty() && !entry.ablation.empty() && !entry.columns.empty(), Exit::bad_input,
         "{}: expected a title and lines for ablation and columns", path);
@@ -148,7 +149,7 @@ std::vector<Entry> load_entries(const std::string& journal) {
 std::vector<std::string> ablations_in_order(const std::vector<Entry>& entries) {
   std::vector<std::string> names;
   for (const Entry& entry : entries) {
-    if (entry.ablation != "none") names.push_back(entry.ablation);
+    if (entry.ablation != "none" && entry.device.empty()) names.push_back(entry.ablation);
   }
   return names;
 }

@@ -4,6 +4,7 @@
 //   - ablation: `name`              the switch that takes the optimisation away, or `none`
 //   - run: `-m embedded -j 1`       arguments of tts-bench, one line per run; with an ablation each is run without it too
 //   - steps: `-m embedded -j 1`     arguments that are run with all switches off, then with one after the other on
+//   - device: `cuda`                the switch changes nothing elsewhere: no step of `steps`
 //   - columns: `rtf`, `codec_ms`    fields of the JSON lines; of the first the spread is shown, and what the ablation costs
 //   ...
 //   <!-- recorded -->
@@ -28,7 +29,7 @@ struct Record {
 struct Entry {
   std::string path;   // of the .md file
   std::string text;
-  std::string title, ablation;
+  std::string title, ablation, device;
   std::vector<std::string> runs, steps, columns;
   std::vector<Record> records;
 

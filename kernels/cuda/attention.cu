@@ -24,6 +24,8 @@ __global__ void __launch_bounds__(kSpan) append_kernel(const __grid_constant__ A
 }
 
 __global__ void __launch_bounds__(kSpan) attend_kernel(const __grid_constant__ Attention a) {
+  release_successor();
+  await_inputs();
   attend_span(a, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z),
               shared<float>());
 }
@@ -62,7 +64,8 @@ void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const Kv
     launch(q, "attend", attend_kernel,
            {.blocks = {static_cast<unsigned>(heads.nkv), n, static_cast<unsigned>(spans)},
             .threads = kSpan,
-            .shared_bytes = shared_bytes},
+            .shared_bytes = shared_bytes,
+            .early = true},
            a);
   }
 }

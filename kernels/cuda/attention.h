@@ -93,6 +93,17 @@ __device__ inline float dot_head(Shared<float> q, const Attention& a, int64_t sl
     }
     return sum;
   }
+  if (a.cache.dtype == DType::f32 && d % 4 == 0) {
+    const float* k = static_cast<const float*>(a.cache.k) + slot;
+    for (int i = 0; i < d; i += 4) {
+      const float4 v = load4(k + i);
+      sum = fmaf(q[i], v.x, sum);
+      sum = fmaf(q[i + 1], v.y, sum);
+      sum = fmaf(q[i + 2], v.z, sum);
+      sum = fmaf(q[i + 3], v.w, sum);
+    }
+    return sum;
+  }
   for (int i = 0; i < d; ++i) sum = fmaf(q[i], cached(a.cache.k, a.cache.dtype, slot + i), sum);
   return sum;
 }

@@ -147,9 +147,12 @@ void launch_conv(Queue& q, float* y, const float* e, const Geometry& g) {
          y, e, g);
 }
 
+// As many rows per block as leave two blocks for every multiprocessor: more rows read a weight less often.
 void multiply(Queue& q, float* y, const float* e, const Geometry& g) {
-  if (g.rows <= 4) launch_conv<4>(q, y, e, g);
-  else launch_conv<16>(q, y, e, g);
+  const auto blocks = [&](int R) { return int64_t{blocks_for(g.rows, R)} * blocks_for(g.out, kWarp); };
+  if (g.rows > 8 && blocks(16) >= 2 * q.multiprocessors) launch_conv<16>(q, y, e, g);
+  else if (g.rows > 4 && blocks(8) >= 2 * q.multiprocessors) launch_conv<8>(q, y, e, g);
+  else launch_conv<4>(q, y, e, g);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ struct Tables {  // one row of codes picks one row of each table
 };
 
 __global__ void __launch_bounds__(kThreads) norm_kernel(float* y, const float* x, NormArguments norm, int H) {
+  release_successor();
+  await_inputs();
   const int64_t row = static_cast<int64_t>(blockIdx.x) * H;
   normalize_rows<1>(y + row, x + row, 1, norm, H, shared<float>());
 }
@@ -51,6 +53,8 @@ __global__ void __launch_bounds__(kThreads) sum_codes_kernel(float* y, const int
 }
 
 __global__ void __launch_bounds__(kThreads) embed_code_kernel(float* y, SampleState state, int group, Matrix table, DType format) {
+  release_successor();
+  await_inputs();
   const int id = state.codes[static_cast<int64_t>(state.cursor->frame) * state.groups + group];
   for (int i = static_cast<int>(threadIdx.x); i < table.columns; i += static_cast<int>(blockDim.x)) {
     y[i] = id < 0 ? 0.0f : weight_at(table, format, id, i);
@@ -59,6 +63,8 @@ __global__ void __launch_bounds__(kThreads) embed_code_kernel(float* y, SampleSt
 
 __global__ void __launch_bounds__(kThreads)
 next_row_kernel(float* y, SampleState state, const __grid_constant__ Tables t, const float* text, int text_rows) {
+  release_successor();
+  await_inputs();
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= t.width) return;
   const int frame = state.cursor->frame;
@@ -109,7 +115,9 @@ Tables tables_of(const Tensor* tables, int groups) {
 void norm(Queue& q, float* y, const float* x, const Norm& norm, int rows) {
   if (rows == 0) return;
   launch(q, "norm", norm_kernel,
-         {.blocks = static_cast<unsigned>(rows), .threads = kThreads, .shared_bytes = kThreads / kWarp * sizeof(float)}, y, x,
+         {.blocks = static_cast<unsigned>(rows), .threads = kThreads, .shared_bytes = kThreads / kWarp * sizeof(float),
+          .early = true},
+         y, x,
          arguments_of(norm), static_cast<int>(norm.weight.shape[0]));
 }
 
@@ -135,12 +143,12 @@ void sum_codes(Queue& q, float* y, const int32_t* codes, const Tensor* tables, i
 }
 
 void embed_code(Queue& q, float* y, const SampleState& state, int group, const Tensor& table) {
-  launch(q, "embed_code", embed_code_kernel, {.threads = kThreads}, y, state, group, matrix_of(table), table.dtype);
+  launch(q, "embed_code", embed_code_kernel, {.threads = kThreads, .early = true}, y, state, group, matrix_of(table), table.dtype);
 }
 
 void next_row(Queue& q, float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
   const Tables t = tables_of(tables, state.groups);
-  launch(q, "next_row", next_row_kernel, {.blocks = blocks_for(t.width, kThreads), .threads = kThreads}, y, state, t, text,
+  launch(q, "next_row", next_row_kernel, {.blocks = blocks_for(t.width, kThreads), .threads = kThreads, .early = true}, y, state, t, text,
          text_rows);
 }
 

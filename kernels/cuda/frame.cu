@@ -29,6 +29,7 @@ constexpr int kWide{1024};                    // output rows from which a multip
 constexpr int kTogether{4};                   // input rows that share one read of a weight row
 constexpr int kLayers{8}, kGroups{16};        // what fits the 4 KB of kernel arguments
 constexpr int64_t kPatience{2'000'000'000};   // ns
+constexpr int kLooks{16};                     // at a barrier between two at the watchdog
 
 struct Layer {
   const float *input_norm, *q_norm, *k_norm, *post_norm;
@@ -68,8 +69,10 @@ __device__ bool meet(Barrier* barrier, int& met, Shared<unsigned> word) {
     add_release(&barrier->arrived, 1);
     const int64_t begin = nanoseconds();
     unsigned over = 0;
-    while (load_acquire(&barrier->arrived) < all && (over = load_acquire(&barrier->gave_up)) == 0) {
+    for (int looks = 1; over == 0 && load_acquire(&barrier->arrived) < all; ++looks) {
       wait_a_moment();
+      if (looks % kLooks != 0) continue;  // a look at the watchdog costs as much as a look at the barrier
+      over = load_acquire(&barrier->gave_up);
       if (nanoseconds() - begin > kPatience) add_release(&barrier->gave_up, 1);
     }
     word[0] = over;
@@ -86,31 +89,61 @@ __device__ inline Place place() {
   return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)), static_cast<int>(gridDim.x * blockDim.x / kWarp)};
 }
 
-// Output rows of one product for N input rows that lie in shared memory.
-template <DType F, Kind kKind, int N>
-__device__ void multiply_rows(const Product& p, Shared<float> staged, int rows) {
-  constexpr int R = kKind == Kind::gated ? 2 : 1;
-  const Place here = place();
+// Output rows row, row + step, ... (R of them) of one product for N input rows that lie in shared memory.
+template <DType F, Kind kKind, int R, int N, class X>
+__device__ void multiply_some(const Product& p, const X (&from)[N], int rows, int row, int step) {
+  constexpr int kMatrices{kKind == Kind::gated ? 2 * R : R};
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  Shared<float> from[N];
-  for (int n = 0; n < N; ++n) from[n] = staged + min(n, rows - 1) * p.K;
-  for (int row = here.warp; row < p.M; row += here.warps) {
-    const Matrix* w[R];
-    int m[R];
-    for (int r = 0; r < R; ++r) {
-      m[r] = row;
-      w[r] = kKind == Kind::gated ? &p.w[r] : &find_row(p, m[r]);
-    }
-    float sum[R * N] = {};
-    multiply<F, R, N>(sum, w, m, from, p.K);
-    warp_sum(sum);
+  const Matrix* w[kMatrices];
+  int m[kMatrices];
+#pragma unroll
+  for (int i = 0; i < kMatrices; ++i) {
+    m[i] = row + i % R * step;
+    w[i] = kKind == Kind::gated ? &p.w[i / R] : &find_row(p, m[i]);
+  }
+  float sum[kMatrices * N] = {};
+  multiply<F, kMatrices, N>(sum, w, m, from, p.K);
+  warp_sum(sum);
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-      if (lane != n || n >= rows) continue;
-      float value = sum[n];
-      if constexpr (kKind == Kind::gated) value = activate(value, Act::silu) * sum[N + n];
-      store_output(p, n, row, value);
+      if (lane != r * N + n || n >= rows) continue;
+      float value = sum[r * N + n];
+      if constexpr (kKind == Kind::gated) value = activate(value, Act::silu) * sum[(R + r) * N + n];
+      store_output(p, n, row + r * step, value);
     }
+  }
+}
+
+// All output rows of this warp, two at once where there are two and one input row: twice the loads in flight.
+template <DType F, Kind kKind, int N>
+__device__ void multiply_rows(const Product& p, Shared<float> staged, int rows) {
+  const Place here = place();
+  Shared<float> from[N];
+  for (int n = 0; n < N; ++n) from[n] = staged + min(n, rows - 1) * p.K;
+  int row = here.warp;
+  if constexpr (N == 1) {
+    for (; row + here.warps < p.M; row += 2 * here.warps) multiply_some<F, kKind, 2, N>(p, from, rows, row, here.warps);
+  }
+  for (; row < p.M; row += here.warps) multiply_some<F, kKind, 1, N>(p, from, rows, row, 0);
+}
+
+// Before a barrier: the first `most` rows that this warp reads behind it.
+template <DType F, Kind kKind>
+__device__ void prefetch_product(const Product& p, int most = 2) {
+  constexpr int kMatrices{kKind == Kind::gated ? 2 : 1};
+  const Place here = place();
+  for (int i = 0; i < most; ++i) {
+    const int row = here.warp + i * here.warps;
+    if (row >= p.M) return;
+    const Matrix* w[kMatrices];
+    int m[kMatrices];
+    for (int k = 0; k < kMatrices; ++k) {
+      m[k] = row;
+      w[k] = kKind == Kind::gated ? &p.w[k] : &find_row(p, m[k]);
+    }
+    prefetch_rows<F, kMatrices>(w, m, p.K);
   }
 }
 
@@ -173,33 +206,56 @@ __device__ bool attention_phase(const Frame& f, const Layer& layer, int first, i
   return true;
 }
 
-// x[rows][H] at positions first, first + 1, ... through all layers.
+__device__ inline Product qkv_of(const Frame& f, int l, int rows) {
+  const Layer& layer = f.layer[l];
+  Product p = product_of(f.qkv, f.x, layer.q, rows);
+  p.w[1] = layer.k;
+  p.w[2] = layer.v;
+  p.M += layer.k.rows + layer.v.rows;
+  p.stride = p.M;
+  p.norm = {layer.input_norm, nullptr, f.heads.eps};
+  return p;
+}
+__device__ inline Product gated_of(const Frame& f, int l, int rows) {
+  const Layer& layer = f.layer[l];
+  Product p = product_of(f.mlp, f.x, layer.gate, rows);
+  p.w[1] = layer.up;
+  p.norm = {layer.post_norm, nullptr, f.heads.eps};
+  return p;
+}
+__device__ inline Product residual_of(const Frame& f, const float* x, const Matrix& w, int rows) {
+  Product p = product_of(f.x, x, w, rows);
+  p.add = true;
+  return p;
+}
+__device__ inline Product head_of(const Frame& f, const float* row, int group) {
+  Product p = product_of(f.logits + static_cast<int64_t>(group) * f.V, row, f.head[group - 1], 1);
+  p.norm = {f.norm, nullptr, f.heads.eps};
+  return p;
+}
+
+// x[rows][H] at positions first, first + 1, ... through all layers. Every phase asks for the weights of the next one before it
+// waits: they come while the barrier does.
 template <DType F>
 __device__ bool run_layers(const Frame& f, int first, int rows, int& met, Shared<float> room, Shared<unsigned> word) {
   for (int l = 0; l < f.L; ++l) {
     const Layer& layer = f.layer[l];
-    Product qkv = product_of(f.qkv, f.x, layer.q, rows);
-    qkv.w[1] = layer.k;
-    qkv.w[2] = layer.v;
-    qkv.M += layer.k.rows + layer.v.rows;
-    qkv.stride = qkv.M;
-    qkv.norm = {layer.input_norm, nullptr, f.heads.eps};
-    product_phase<F, Kind::normed>(qkv, room);
+    product_phase<F, Kind::normed>(qkv_of(f, l, rows), room);
+    const Product o = residual_of(f, f.attended, layer.o, rows);
+    prefetch_product<F, Kind::plain>(o);
     if (!meet(f.barrier, met, word)) return false;
     if (!attention_phase(f, layer, first, rows, met, room, word)) return false;
     if (!meet(f.barrier, met, word)) return false;
-    Product o = product_of(f.x, f.attended, layer.o, rows);
-    o.add = true;
     product_phase<F, Kind::plain>(o, room);
+    const Product gated = gated_of(f, l, rows);
+    prefetch_product<F, Kind::gated>(gated);
     if (!meet(f.barrier, met, word)) return false;
-    Product gated = product_of(f.mlp, f.x, layer.gate, rows);
-    gated.w[1] = layer.up;
-    gated.norm = {layer.post_norm, nullptr, f.heads.eps};
     product_phase<F, Kind::gated>(gated, room);
+    const Product down = residual_of(f, f.mlp, layer.down, rows);
+    prefetch_product<F, Kind::plain>(down);
     if (!meet(f.barrier, met, word)) return false;
-    Product down = product_of(f.x, f.mlp, layer.down, rows);
-    down.add = true;
     product_phase<F, Kind::plain>(down, room);
+    if (l + 1 < f.L) prefetch_product<F, Kind::normed>(qkv_of(f, l + 1, rows));
     if (!meet(f.barrier, met, word)) return false;
   }
   return true;
@@ -207,9 +263,17 @@ __device__ bool run_layers(const Frame& f, int first, int rows, int& met, Shared
 
 template <DType F>
 __device__ void head_phase(const Frame& f, const float* row, int group, Shared<float> room) {
-  Product head = product_of(f.logits + static_cast<int64_t>(group) * f.V, row, f.head[group - 1], 1);
-  head.norm = {f.norm, nullptr, f.heads.eps};
-  product_phase<F, Kind::normed>(head, room);
+  product_phase<F, Kind::normed>(head_of(f, row, group), room);
+}
+
+// While one block draws, the others have nothing to do but to bring the first layer closer: 25 MB of the published models in bf16,
+// half of the second-level cache of the GPUs this is written for.
+template <DType F>
+__device__ void prefetch_first_layer(const Frame& f) {
+  constexpr int kAll{1 << 20};
+  prefetch_product<F, Kind::normed>(qkv_of(f, 0, 1), kAll);
+  prefetch_product<F, Kind::plain>(residual_of(f, f.attended, f.layer[0].o, 1), kAll);
+  prefetch_product<F, Kind::gated>(gated_of(f, 0, 1), kAll);
 }
 
 // One block writes the input row of the position behind the code of `group`.
@@ -238,7 +302,10 @@ __device__ void passes_in_turn(const Frame& f, int frame, Shared<float> room, Sh
     if (!run_layers<F>(f, first, rows, met, room, word)) return;
     head_phase<F>(f, f.x + static_cast<int64_t>(rows - 1) * f.H, g + 1, room);
     if (!meet(f.barrier, met, word)) return;
-    if (blockIdx.x != 0) continue;
+    if (blockIdx.x != 0) {
+      if (g + 2 < f.K) prefetch_first_layer<F>(f);
+      continue;
+    }
     const float* logits = f.logits + static_cast<int64_t>(g + 1) * f.V;
     const int code = draw(state.scores, logits, state, f.rule[g], frame, f.V, shared_cast<Weight64>(room));
     if (threadIdx.x == 0) {

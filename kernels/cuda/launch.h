@@ -34,6 +34,7 @@ struct Queue {
   int64_t scratch_bytes = 0;
   unsigned* arrivals = nullptr;    // zero between operations
   int64_t arrival_count = 0;
+  bool early = false;              // kernels may start before the one before them has ended
 };
 
 struct LaunchShape {
@@ -41,6 +42,7 @@ struct LaunchShape {
   dim3 threads = {32, 1, 1};
   size_t shared_bytes = 0;
   bool cooperative = false;  // all blocks resident at once; the launch fails when they do not fit
+  bool early = false;        // it says await_inputs() before it touches what the kernel before it wrote or still reads
 };
 
 // ---- shared memory -----------------------------------------------------------------------------------------------------
@@ -104,7 +106,13 @@ void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchSh
   (check_argument(name, I, std::get<I>(arguments)), ...);
   cuda_call(emulator::enqueue_kernel(queue.stream, name,
                                      {shape.blocks, shape.threads, shape.shared_bytes, shape.cooperative},
-                                     [kernel, arguments] { std::apply(kernel, arguments); }));
+                                     [kernel, arguments, early = shape.early] {
+                                       emulator::current_thread->awaits = early;
+                                       std::apply(kernel, arguments);
+                                       if (emulator::current_thread->awaits) {
+                                         emulator::fault("a kernel that may start early never waited for its inputs");
+                                       }
+                                     }));
 }
 #else
 inline constexpr size_t kSharedWithoutAsking{48 << 10};
@@ -120,6 +128,18 @@ void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& 
   }
   if (shape.cooperative) {
     cuda_call(cudaLaunchCooperativeKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
+  } else if (shape.early && queue.early) {
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = shape.blocks;
+    config.blockDim = shape.threads;
+    config.dynamicSmemBytes = shape.shared_bytes;
+    config.stream = queue.stream;
+    config.attrs = &attribute;
+    config.numAttrs = 1;
+    cuda_call(cudaLaunchKernelExC(&config, function, pointers));
   } else {
     cuda_call(cudaLaunchKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
   }

@@ -1,5 +1,5 @@
 // Products of a few rows with a matrix that is read once: the time is the time of its bytes. A warp owns R output rows and
-// reads them in pieces of 16 bytes, four loads ahead of their use; lane l takes pieces l, l+32, ... of every row.
+// reads them in pieces of 16 bytes, several loads ahead of their use; lane l takes pieces l, l+32, ... of every row.
 //
 //   block: 4 warps, R rows each          grid.x: output rows       grid.y: groups of N input rows
 //
@@ -23,12 +23,7 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant
   const float* x = p.x + int64_t{first_row} * p.K;
   const int rows = min(N, p.rows - first_row);
   Shared<float> staged = shared<float>();
-  if constexpr (kKind != Kind::plain) {
-    normalize_rows<N>(staged, x, rows, p.norm, p.K, staged + N * p.K);
-    __syncthreads();
-  }
   const int m0 = (static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp) * R;
-  if (m0 >= p.M) return;
   const Matrix* w[kRows];
   int m[kRows];
 #pragma unroll
@@ -36,6 +31,15 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant
     m[r] = min(m0 + r % R, p.M - 1);
     w[r] = kKind == Kind::gated ? &p.w[r / R] : &find_row(p, m[r]);
   }
+  // The weights are on their way while the kernel before ends and the norm is made.
+  release_successor();
+  if constexpr (Aligned) prefetch_rows<F, kRows>(w, m, p.K);
+  await_inputs();
+  if constexpr (kKind != Kind::plain) {
+    normalize_rows<N>(staged, x, rows, p.norm, p.K, staged + N * p.K);
+    __syncthreads();
+  }
+  if (m0 >= p.M) return;
   float sum[kRows * N] = {};
   const auto run = [&](auto (&from)[N]) {
     if constexpr (Aligned) multiply<F, kRows, N>(sum, w, m, from, p.K);
@@ -70,7 +74,9 @@ template <DType F, Kind kKind, int R, int N, bool Aligned>
 void launch_product(Queue& q, const char* name, const Product& p) {
   const size_t staged = kKind == Kind::plain ? 0 : (static_cast<size_t>(N) * static_cast<size_t>(p.K + kWarps)) * sizeof(float);
   launch(q, name, product_kernel<F, kKind, R, N, Aligned>,
-         {.blocks = {blocks_for(p.M, kWarps * R), blocks_for(p.rows, N)}, .threads = kThreads, .shared_bytes = staged}, p);
+         {.blocks = {blocks_for(p.M, kWarps * R), blocks_for(p.rows, N)}, .threads = kThreads, .shared_bytes = staged,
+          .early = true},
+         p);
 }
 
 template <Kind kKind>

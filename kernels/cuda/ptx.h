@@ -38,6 +38,11 @@ void wait_async() {
   emulator::wait_copies(InFlight);
 }
 
+// Programmatic dependent launch: the next kernel of the stream may be brought onto the GPU now; and: from here on everything
+// that the kernels before this one wrote is there, and they read nothing any more.
+inline void release_successor() {}
+inline void await_inputs() { emulator::current_thread->awaits = false; }
+
 inline unsigned load_acquire(const unsigned* at) { return *at; }
 inline unsigned add_release(unsigned* at, unsigned n) { return atomicAdd(at, n); }
 inline void store_release(unsigned* at, unsigned v) { *at = v; }
@@ -120,6 +125,17 @@ __device__ __forceinline__ void commit_async() { asm volatile("cp.async.commit_g
 template <int InFlight>
 __device__ __forceinline__ void wait_async() {
   asm volatile("cp.async.wait_group %0;" ::"n"(InFlight) : "memory");
+}
+
+__device__ __forceinline__ void release_successor() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+__device__ __forceinline__ void await_inputs() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 __device__ __forceinline__ unsigned load_acquire(const unsigned* at) {

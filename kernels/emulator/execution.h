@@ -55,6 +55,7 @@ struct Thread {
   Fiber* fiber = nullptr;
   Site site;
   bool spinning = false;
+  bool awaits = false;  // of a kernel that may start early: its inputs, not yet waited for
   int copy_group = 0;
   std::vector<AsyncCopy> copies;  // started, not yet waited for: they land only when they are waited for
 };
