@@ -1,6 +1,8 @@
 // The code predictor, spec/talker.md section 7: a fresh cache per frame, fifteen passes, the first with two rows.
 #include "engine/talker.h"
 
+#include "base/trace.h"
+
 #include <algorithm>
 
 namespace tts {
@@ -30,6 +32,7 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
   }
   d.norm(m.pass_hidden, last, {.weight = lm.predictor.norm, .bias = {}, .eps = dims.eps}, 1);
   d.linear(m.pass_logits, m.pass_hidden, lm.predictor.head[group], {}, 1, Act::none);
+  const Trace sampling("sample");
   d.sample(m.state, m.pass_logits, rules.passes[group], dims.V);
 }
 

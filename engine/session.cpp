@@ -14,7 +14,6 @@ namespace tts {
 namespace {
 
 constexpr int kRunAheadFrames{2};     // enqueued beyond the newest frame known to be done; deeper windows bought nothing elsewhere
-constexpr int kCodecCallFrames{16};   // bounds the codec's scratch
 constexpr int kPositionStep{512};     // rooms are rounded up, so that items of similar length share one layout
 
 using Clock = std::chrono::steady_clock;
@@ -385,6 +384,7 @@ void start(Item<D>& item, Spoken& spoken) {
   begin_utterance(item.lm, m, item.w.shape);
   upload_prompt(item.lm, m, item.prompt);
   prefill(item.lm, m, item.prompt);
+  const Trace sampling("sample");
   item.w.d.sample(m.state, m.logits, item.rules.first, item.lm.config.talker.dims.V);
   item.w.d.publish(m.state.cursor);
 }

@@ -10,6 +10,8 @@
 
 namespace tts {
 
+constexpr int kCodecCallFrames{16};  // at most per call of the codec: bounds its scratch
+
 // How many frames an item may have, and what it is called when it gets that far.
 struct FrameBudget {
   int frames;

@@ -1,6 +1,7 @@
 #include "engine/synthesis.h"
 
 #include "engine/clone.h"
+#include "engine/device_plan.h"
 #include "engine/session.h"
 
 #include <thread>
@@ -56,6 +57,9 @@ void with_device(const std::string& kind, Use&& use) {
   if (kind == D::kind()) return use(Tag<D>{});
   TTS_DEVICES(TTS_TRY)
 #undef TTS_TRY
+  check(kind != "cuda", Exit::device,
+        "--device cuda: expected a build with CUDA (cmake --preset cuda), this one has: auto, {}; choose --device cpu",
+        joined(device_kinds()));
   throw Error(Exit::device, "--device {}: this build has: auto, {}", kind, joined(device_kinds()));
 }
 
@@ -109,11 +113,20 @@ DeviceFacts resolve_device(const DeviceChoice& choice) {
 
 namespace {
 
+// The whole plan is asked for before the first weight is touched.
+template <class D>
+D& reserved(D& device, const Model& model, const DeviceChoice& choice, DType cache) {
+  if constexpr (requires { device.reserve(int64_t{}); }) {
+    device.reserve(plan_bytes(device_plan(model, parse_quant(choice.quant), cache)));
+  }
+  return device;
+}
+
 template <class D>
 struct Runner {
   Runner(const Model& model, const DeviceChoice& choice, DType cache)
-      : device(choice.options), lm(device, model, parse_quant(choice.quant)), workspace(device, model, cache),
-        cloner(device, model) {}
+      : device(choice.options), lm(reserved(device, model, choice, cache), model, parse_quant(choice.quant)),
+        workspace(device, model, cache), cloner(device, model) {}
   D device;
   LanguageModel<D> lm;
   SessionSpace<D> workspace;
@@ -147,9 +160,11 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice) :
   s.facts.kind = choose_kind(choice, s.facts.why);
   fill_precision(s.facts, choice);
   const DType cache = s.facts.dtype == "bf16" ? DType::bf16 : DType::f32;
+  DeviceChoice resolved = choice;
+  resolved.options.round_activations = cache == DType::bf16;
   with_device(s.facts.kind, [&](auto tag) {
     using D = typename decltype(tag)::Type;
-    auto runner = std::make_unique<Runner<D>>(*s.model, choice, cache);
+    auto runner = std::make_unique<Runner<D>>(*s.model, resolved, cache);
     s.facts.name = runner->device.name();
     s.facts.threads = runner->device.threads();
     s.facts.memory_bytes = runner->device.memory_bytes();

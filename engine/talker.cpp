@@ -254,7 +254,9 @@ void prefill(LanguageModel<D>& lm, Memory& m, const Prompt& prompt) {
   for (int begin = 0; begin < total; begin += rows) {
     rows = std::min(kPrefillRows, total - begin);
     write_prompt_rows(lm, m, prompt, begin, rows);
-    run_layers(lm, m, m.prefill_position, rows);
+    const auto layers = [&] { run_layers(lm, m, m.prefill_position, rows); };
+    if constexpr (requires { lm.d.in_bulk(layers); }) lm.d.in_bulk(layers);
+    else layers();
     lm.d.advance(m.prefill_position, rows);
   }
   finish_row(lm, m, m.x + int64_t{rows - 1} * H);
@@ -279,6 +281,7 @@ static void enqueue_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rul
   const Stage stage("talker", times.talker);
   lm.d.next_row(m.x, m.state, lm.code_tables.data(), m.trailing, trailing_rows);
   talker_step(lm, m);
+  const Trace sampling("sample");
   lm.d.sample(m.state, m.logits, rules.first, lm.config.talker.dims.V);
   lm.d.publish(m.state.cursor);
 }
@@ -317,6 +320,7 @@ uint64_t fingerprint(const Memory& m, const FrameRules& rules, int trailing_rows
 
 template <class D>
 void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows, StageTimes& times) {
+  const Trace frame("frame");
   const auto enqueue = [&] { enqueue_frame(lm, m, rules, trailing_rows, times); };
   if constexpr (requires { lm.d.replay(uint64_t{}, enqueue); }) {
     if (lm.d.switches().on(Ablate::cuda_graphs)) {

@@ -238,6 +238,9 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // when the shapes are not for it. Without it the engine composes.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
   // then depend on nothing but device memory. Without it the engine calls body().
+  // --- optional: d.reserve(bytes) takes the memory of a whole plan at once; Exit::device with need and free.
+  // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that share its call, for
+  // the products in `body`: the prefill, whose rows always come together. Without it the engine calls body().
 };
 
 // ---- helpers that prepare weights on the host ------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/pool.h"
 
 #include <list>
 #include <map>
@@ -31,9 +33,13 @@ struct Cuda::State {
   Queue first, second;
   Queue* queue = &first;     // the one that operations go to
   cudaEvent_t uploaded = nullptr;
-  std::map<void*, int64_t> memory;
+  cudaEvent_t begun = nullptr, ended = nullptr;  // of a timing
+  std::map<void*, int64_t> memory;  // pieces of the pool and what did not fit there
+  cuda::Pool pool;
   int64_t memory_bytes = 0;
   std::list<Graph> graphs;   // most recently used first
+  cuda::Gemm gemm;
+  bool in_bulk = false;
   bool recording = false;
   int64_t launches_before = 0;
   std::map<const Cursor*, Slot> slots;
@@ -43,8 +49,10 @@ struct Cuda::State {
   void open(const DeviceOptions& options);
   void find_gpu(int gpu);
   void open_queue(Queue& q, int priority, int64_t scratch_bytes);
+  void open_gemm(bool rounded);
   void close();
   void* take(int64_t bytes);
+  void* ask_driver(int64_t bytes);
   void note_upload();        // the second stream waits for memory operations of the first
   void reset_cursors(const void* begin, int64_t bytes);
   void forget_graphs();

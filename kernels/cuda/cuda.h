@@ -48,6 +48,7 @@ class Cuda {
   void add_scaled(float* y, const float* x, const float* scale, int C, int rows);
   void nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows);
 
+  void reserve(int64_t bytes);  // once: what is allocated from now on lies in it as long as there is room
   Tensor place(const Tensor& tensor);
   void* allocate(int64_t bytes);
   void release(void* memory);
@@ -83,6 +84,25 @@ class Cuda {
     body();
   }
 
+  // Products of many rows in `body` may go through a library whose sums depend on how many rows share a call.
+  template <class Body>
+  void in_bulk(Body&& body) {
+    const Bulk scope(*this);
+    body();
+  }
+
+  // How long the work of `body` takes on the GPU; waits for it.
+  template <class Body>
+  double milliseconds(Body&& body) {
+    begin_timing();
+    body();
+    return end_timing();
+  }
+  struct Ceilings {
+    double gflop_s, gb_s;
+  };
+  Ceilings measure_ceilings();  // f32 by the data sheet's formula, memory by a copy
+
   static std::string_view kind();  // "cuda" or "emulator"
   std::string name() const;
   int threads() const { return 1; }
@@ -96,6 +116,15 @@ class Cuda {
     ~Beside() { device.leave_second(); }
     Cuda& device;
   };
+  struct Bulk {
+    explicit Bulk(Cuda& d) : device(d) { device.set_bulk(true); }
+    ~Bulk() { device.set_bulk(false); }
+    Cuda& device;
+  };
+  void set_bulk(bool on);
+  void begin_timing();
+  double end_timing();
+  bool goes_in_bulk(int rows) const;
   bool begin_replay(uint64_t key);  // true: the body has to be recorded now
   void end_replay(uint64_t key);
   void abandon_replay();

@@ -1,6 +1,7 @@
 // The type Cuda: opening a GPU, memory, graphs, published progress; the operations forward to the .cu files.
 #include "kernels/cuda/context.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int64_t kScratchShare{8192};  // of the device's memory: 1 MiB of 8 GiB, 16 MiB of 128
 constexpr int64_t kArrivals{1 << 16};
+constexpr int64_t kGemmShare{512};  // of the device's memory for each part of the prefill's room: 16 MiB of 8 GiB
 
 std::string version_text(int version) { return format("{}.{}", version / 1000, version % 1000 / 10); }
 
@@ -59,11 +61,24 @@ void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
   cuda_call(cudaStreamCreateWithPriority(&q.stream, cudaStreamNonBlocking, priority));
   q.counters = &counters;
   q.multiprocessors = properties.multiProcessorCount;
+  q.early = properties.major >= 9 && switches.on(Ablate::early_launch);
   q.scratch = static_cast<float*>(take(scratch_bytes));
   q.scratch_bytes = scratch_bytes;
   q.arrivals = static_cast<unsigned*>(take((kArrivals + 2) * 4));
   q.arrival_count = kArrivals;
   cuda_call(cudaMemsetAsync(q.arrivals, 0, (kArrivals + 2) * 4, q.stream));
+}
+
+// 32 MiB of workspace is what the library's algorithms for Hopper ask for at most; the rows of one block of the prefill and the
+// gate and up of the larger published model fit the other 32.
+void Cuda::State::open_gemm(bool rounded) {
+  if (!switches.on(Ablate::library_prefill)) return;
+  gemm.library = cuda::open_library();
+  gemm.rounded = rounded;
+  const int64_t share = static_cast<int64_t>(properties.totalGlobalMem) / kGemmShare;
+  gemm.room_bytes = gemm.workspace_bytes = std::clamp<int64_t>(share / 256 * 256, 1 << 20, 32 << 20);
+  gemm.room = static_cast<std::byte*>(take(gemm.room_bytes));
+  gemm.workspace = take(gemm.workspace_bytes);
 }
 
 void Cuda::State::open(const DeviceOptions& options) {
@@ -75,6 +90,7 @@ void Cuda::State::open(const DeviceOptions& options) {
   const int64_t scratch = std::clamp<int64_t>(share, 1 << 20, 16 << 20);
   open_queue(first, greatest, scratch);  // the frame has no slack, the codec has
   open_queue(second, least, scratch);
+  open_gemm(options.round_activations);
   cuda_call(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming));
   void* pinned = nullptr;
   cuda_call(cudaHostAlloc(&pinned, kSlots * sizeof(cuda::Published), cudaHostAllocDefault));
@@ -92,9 +108,14 @@ void Cuda::State::close() {
   for (Queue* q : {&first, &second}) {
     if (q->stream) cuda_status(cudaStreamSynchronize(q->stream));
   }
-  for (const auto& [at, bytes] : memory) cuda_status(cudaFree(at));
+  for (const auto& [at, bytes] : memory) {
+    if (!pool.give(at)) cuda_status(cudaFree(at));
+  }
+  if (pool.memory()) cuda_status(cudaFree(pool.memory()));
   if (published) cuda_status(cudaFreeHost(published));
-  if (uploaded) cuda_status(cudaEventDestroy(uploaded));
+  for (cudaEvent_t event : {uploaded, begun, ended}) {
+    if (event) cuda_status(cudaEventDestroy(event));
+  }
   for (Queue* q : {&first, &second}) {
     if (q->stream) cuda_status(cudaStreamDestroy(q->stream));
   }
@@ -113,7 +134,7 @@ Cuda::~Cuda() { state_->close(); }
 
 // ---- memory ------------------------------------------------------------------------------------------------------------
 
-void* Cuda::State::take(int64_t bytes) {
+void* Cuda::State::ask_driver(int64_t bytes) {
   void* at = nullptr;
   const size_t wanted = static_cast<size_t>(std::max<int64_t>(bytes, 16));
   const cudaError_t error = cuda_status(cudaMalloc(&at, wanted));
@@ -127,9 +148,21 @@ void* Cuda::State::take(int64_t bytes) {
   }
   cuda_call(error);
   ++counters.allocations;
-  memory[at] = bytes;
   memory_bytes += bytes;
   return at;
+}
+
+void* Cuda::State::take(int64_t bytes) {
+  void* at = pool.take(bytes);
+  if (at == nullptr) at = ask_driver(bytes);
+  memory[at] = bytes;
+  return at;
+}
+
+void Cuda::reserve(int64_t bytes) {
+  State& s = *state_;
+  check(s.pool.memory() == nullptr, Exit::internal, "cuda: expected one plan, got another");
+  s.pool = cuda::Pool(s.ask_driver(bytes), bytes);
 }
 
 void Cuda::State::note_upload() {
@@ -156,9 +189,10 @@ void Cuda::release(void* memory) {
     const auto* at = reinterpret_cast<const std::byte*>(slot.first);
     return at >= begin && at < begin + bytes;
   });
+  s.memory.erase(found);
+  if (s.pool.give(memory)) return;
   cuda_call(cudaFree(memory));
   s.memory_bytes -= bytes;
-  s.memory.erase(found);
 }
 
 void Cuda::zero(void* to, int64_t bytes) {
@@ -318,6 +352,9 @@ void Cuda::enter_second() {
 
 void Cuda::leave_second() { state_->queue = &state_->first; }
 
+void Cuda::set_bulk(bool on) { state_->in_bulk = on; }
+bool Cuda::goes_in_bulk(int rows) const { return state_->in_bulk && rows >= cuda::kBulkRows; }
+
 // ---- what it says about itself -----------------------------------------------------------------------------------------------
 
 std::string_view Cuda::kind() { return kDeviceKind; }
@@ -335,12 +372,15 @@ void Cuda::linear(float* y, const float* x, const Tensor& w, const Tensor& bias,
   cuda::linear(*state_->queue, y, x, w, bias, rows, act);
 }
 void Cuda::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
+  if (goes_in_bulk(rows) && !bias && !scale && cuda::linear_add_in_bulk(state_->gemm, *state_->queue, y, x, w, rows)) return;
   cuda::linear_add(*state_->queue, y, x, w, bias, scale, rows);
 }
 void Cuda::qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
+  if (goes_in_bulk(rows) && cuda::qkv_in_bulk(state_->gemm, *state_->queue, y, x, norm, w, rows)) return;
   cuda::qkv(*state_->queue, y, x, norm, w, rows);
 }
 void Cuda::gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
+  if (goes_in_bulk(rows) && cuda::gated_in_bulk(state_->gemm, *state_->queue, y, x, norm, gate, up, rows)) return;
   cuda::gated(*state_->queue, y, x, norm, gate, up, rows);
 }
 void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(*state_->queue, y, x, norm, rows); }

@@ -25,7 +25,7 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cu
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 constexpr unsigned cudaStreamNonBlocking{1};
-constexpr unsigned cudaEventDisableTiming{2};
+constexpr unsigned cudaEventDefault{0}, cudaEventDisableTiming{2};
 constexpr unsigned cudaHostAllocDefault{0};
 
 struct cudaDeviceProp {
