@@ -1,11 +1,13 @@
 // What the device of the CUDA sources promises beside the operations: refusals with numbers, recorded graphs, progress without
-// waiting, the second stream; and that its draws are those of the reference. Runs on the emulator.
+// waiting, the second stream; and that its draws are those of the reference.
 #include "catch.h"
-#include "kernels/devices.h"
+#include "devices_here.h"
 
 #if defined(TTS_EMULATOR)
 #include "kernels/emulator/runtime.h"
+#endif
 
+#if defined(TTS_EMULATOR) || defined(TTS_CUDA)
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -86,6 +88,7 @@ Drawn draw_many(D& d, const SampleRule& rule, int V, int frames) {
 
 TEST_CASE("draws are the reference's: penalty, suppression, top-k with ties, top-p, greedy, the end") {
   constexpr int kVocabulary{331};
+  if (!test::is_here<Cuda>()) return;
   Reference reference{DeviceOptions{}};
   Cuda device{DeviceOptions{}};
   const SampleRule plain{.seed = 7, .eos = 310, .first_suppressed = 300, .min_tokens = 2, .max_tokens = 12};
@@ -109,6 +112,7 @@ TEST_CASE("draws are the reference's: penalty, suppression, top-k with ties, top
   CHECK(compared == 32);
 }
 
+#if defined(TTS_EMULATOR)
 TEST_CASE("without a usable GPU the message says what was found and what is needed") {
   emulator::set_device_count(0);
   CHECK_THROWS_WITH(Cuda{DeviceOptions{}}, Catch::Matchers::Contains("expected a GPU, found none") &&
@@ -121,8 +125,10 @@ TEST_CASE("without a usable GPU the message says what was found and what is need
   CHECK_THROWS_WITH(device.allocate(int64_t{1} << 40), Catch::Matchers::Contains("memory: expected 1099511627776 free bytes"));
   CHECK(device.memory_bytes() > 0);
 }
+#endif
 
 TEST_CASE("a recorded graph repeats its work and is counted by its kernels") {
+  if (!test::is_here<Cuda>()) return;
   Cuda device{DeviceOptions{}};
   int32_t* counter = filled(device, std::vector<int32_t>{0});
   int recorded = 0;
@@ -147,6 +153,7 @@ TEST_CASE("a recorded graph repeats its work and is counted by its kernels") {
 }
 
 TEST_CASE("progress is seen without waiting, and a reset hides what was published before it") {
+  if (!test::is_here<Cuda>()) return;
   Cuda device{DeviceOptions{}};
   Cursor* cursor = filled(device, std::vector<Cursor>{{5, 3, 4, 1, 0}});
   CHECK(device.peek(cursor).tokens == 0);  // nothing was published yet
@@ -168,6 +175,7 @@ TEST_CASE("progress is seen without waiting, and a reset hides what was publishe
 }
 
 TEST_CASE("the second stream starts after all uploads and has scratch of its own") {
+  if (!test::is_here<Cuda>()) return;
   Cuda device{DeviceOptions{}};
   std::vector<float> x(64 * 8), weight(3 * 8 * 8);
   std::mt19937 random(5);
@@ -195,6 +203,4 @@ TEST_CASE("the second stream starts after all uploads and has scratch of its own
     CHECK(worst < 25 * 0x1p-24 * 64);  // 24 products and a store, values far below 64
   }
 }
-#else
-TEST_CASE("the device of this build is tested on a GPU") { CHECK(TTS_SOURCE_DIR[0] == '/'); }
 #endif

@@ -1,6 +1,7 @@
 // Every case of kernels/cases.h on every device and, on the CPU, at every level it has; the equalities the
 // interface promises; non-finite numbers; the random numbers.
 #include "catch.h"
+#include "devices_here.h"
 #include "kernels/cases.h"
 #include "kernels/devices.h"
 #include "kernels/noise.h"
@@ -45,7 +46,7 @@ void for_each_device(Visit&& visit) {
         visit(device, format("cpu {} {}", level, threads));   \
       }                                                       \
     }                                                         \
-  } else {                                                    \
+  } else if (test::is_here<D>()) {                            \
     D device{DeviceOptions{}};                                \
     visit(device, std::string(D::kind()));                    \
   }

@@ -1,12 +1,14 @@
 // The trace file: what was open while it was open, of all threads, as trace-event JSON.
 #include "catch.h"
 #include "refusal.h"
+#include "speech.h"
 #include "temp_directory.h"
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/trace.h"
 
+#include <map>
 #include <set>
 #include <thread>
 
@@ -44,6 +46,32 @@ TEST_CASE("ranges of all threads between open and close are in the file, nested 
   CHECK(threads.size() == 2);
   CHECK(begin[0] <= begin[1]);
   CHECK(end[1] <= end[0] + 0.001);  // both were rounded to a double of microseconds
+}
+
+TEST_CASE("a run has a range for every stage and every frame") {
+  const TempDirectory dir;
+  open_trace(dir.file("trace.json"));
+  int frames = 0;
+  {
+    const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+    Engine engine(model, {.kind = "reference", .options = {}});
+    SpeakRequest request = request_for(*model, "Hi.");
+    request.fixed_frames = 3;
+    request.guard = false;
+    frames = hear(engine, request).spoken.frames;
+  }
+  close_trace();
+  std::map<std::string, int> count;
+  const Json file = Json::load(dir.file("trace.json"));
+  for (const Json& event : file.at("traceEvents").items()) ++count[event.at("name").text()];
+  for (const char* stage : {"load", "tokenize", "prefill", "frame", "talker", "predictor", "sample", "codec", "write"}) {
+    INFO(stage);
+    CHECK(count[stage] >= 1);
+  }
+  CHECK(frames == 3);
+  CHECK(count["frame"] >= frames);
+  CHECK(count["talker"] == count["frame"]);
+  CHECK(count["predictor"] == count["frame"]);
 }
 
 TEST_CASE("a trace that cannot be written is refused when it is opened") {

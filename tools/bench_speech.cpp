@@ -192,6 +192,7 @@ void check_same(const Spoken& warm, const Spoken& again, const std::string& what
 }
 
 OpenBench open_bench(const SpeechBench& bench) {
+  resolve_device(bench.device);  // a device that is not there is said before the weights are read
   const auto begin = Clock::now();
   const std::shared_ptr<const Model> model = load_model(bench.model);
   Engine engine(model, bench.device);

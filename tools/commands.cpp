@@ -125,7 +125,9 @@ int codec_encode(const Arguments& args) {
   codes_form(path);
   check(!same_file(clip_path, path), Exit::output, "{}: --output: is the clip itself", path);
   const AudioClip clip = read_audio(clip_path);
-  Engine engine(load_model(model_choice(args), load_options(args)), device_choice(args));
+  const DeviceChoice choice = device_choice(args);
+  resolve_device(choice);
+  Engine engine(load_model(model_choice(args), load_options(args)), choice);
   const ModelConfig& config = engine.model().config;
   check(config.codec_encoder && engine.model().encoder, Exit::bad_input,
         "{}: speech_tokenizer: expected the tensors encoder.*, got none; this checkpoint can only decode", config.directory);

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <thread>
 
@@ -62,7 +63,9 @@ std::vector<DeviceCheck> check_devices(const Arguments& args) {
     model = load_model("embedded");
     expected = test_codes(model, choice_for(args, "reference"), ignored);
   }
-  for (const std::string& kind : device_kinds()) {
+  std::vector<std::string> kinds = device_kinds();
+  if (std::find(kinds.begin(), kinds.end(), "cuda") == kinds.end()) kinds.emplace_back("cuda");  // and why not
+  for (const std::string& kind : kinds) {
     DeviceCheck& c = checks.emplace_back();
     c.kind = kind;
     try {

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "engine/device_plan.h"
 #include "engine/session.h"
 #include "tools/build_info.h"
 #include "tools/commands.h"
@@ -90,6 +91,15 @@ std::string memory_text(const Model& model, const Sampling& sampling, const std:
   return out + format("total = {} bytes\nweights = {} bytes\n", plan.bytes(), model.weight_bytes);
 }
 
+// What a GPU is asked for before a weight is read.
+std::string device_memory_text(const Model& model, const DeviceFacts& device) {
+  const std::vector<Arena::Entry> plan =
+      device_plan(model, parse_quant(device.quant), device.dtype == "bf16" ? DType::bf16 : DType::f32);
+  std::string out = format("[memory of a GPU: plan with one utterance of {} positions]\n", kPlannedPositions);
+  for (const Arena::Entry& entry : plan) out += format("{} = {} bytes\n", entry.name, entry.bytes);
+  return out + format("total = {} bytes\n", plan_bytes(plan));
+}
+
 }  // namespace
 
 int print_config(const Arguments& args) {
@@ -114,7 +124,8 @@ int print_config(const Arguments& args) {
                 printable(model->files.directory()), model->config.type, model->config.size,
                 choose_speaker_name(args.has("speaker") ? std::optional(args.text("speaker")) : std::nullopt,
                                     model->config));
-  write_stdout(out + sampling_text(sampling) + memory_text(*model, sampling, device.dtype));
+  write_stdout(out + sampling_text(sampling) + memory_text(*model, sampling, device.dtype) +
+               device_memory_text(*model, device));
   return 0;
 }
 
