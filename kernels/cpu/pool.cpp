@@ -95,7 +95,8 @@ void Pool::live(int thread) {
       run_job(thread);
       continue;
     }
-    const bool helped = help(lanes_[0], thread) | help(lanes_[1], thread);
+    const bool first = help(lanes_[0], thread), second = help(lanes_[1], thread);
+    const bool helped = first || second;
     if (!helped) wait_for_change(news_, seen);
   }
 }
