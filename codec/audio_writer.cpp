@@ -121,8 +121,7 @@ void append_sample(std::string& out, float x, Encoding encoding) {
 
 }  // namespace
 
-// ---- formats
-// -------------------------------------------------------------------------------------------------------
+// ---- formats ----------------------------------------------------------------------------------------------
 
 std::string_view str(AudioFormat format) { return row_of(format).name; }
 std::string_view extension(AudioFormat format) { return row_of(format).extension; }
@@ -163,8 +162,7 @@ void check_audio_output(AudioFormat format, int rate_hz) {
   if (format == AudioFormat::mp3) check_rate(format, kMp3Rates, rate_hz);
 }
 
-// ---- writing
-// -------------------------------------------------------------------------------------------------------
+// ---- writing ----------------------------------------------------------------------------------------------
 
 struct AudioWriter::State {
   std::string name;  // for messages

@@ -77,8 +77,7 @@ std::string_view str(Encoding encoding) {
   return "another encoding";
 }
 
-// ---- decoding
-// ------------------------------------------------------------------------------------------------------
+// ---- decoding ---------------------------------------------------------------------------------------------
 
 struct SoundDecoder::State {
   std::span<const std::byte> bytes;
@@ -151,8 +150,7 @@ int64_t SoundDecoder::read(std::span<float> samples) {
   return got;
 }
 
-// ---- encoding
-// ------------------------------------------------------------------------------------------------------
+// ---- encoding ---------------------------------------------------------------------------------------------
 
 struct SoundEncoder::State {
   ByteSink sink;

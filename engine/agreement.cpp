@@ -39,7 +39,8 @@ Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const Forced& fo
       predictor_pass(lm, w.m, rules, pass);
       logits.push_back(copy_of(w.m.pass_logits, Vp));
     }
-    lm.d.next_row(w.m.x, w.m.state, lm.code_tables.data(), w.m.trailing, static_cast<int>(prompt.trailing.size()) + 1);
+    lm.d.next_row(w.m.x, w.m.state, lm.code_tables.data(), w.m.trailing,
+                  static_cast<int>(prompt.trailing.size()) + 1);
     talker_step(lm, w.m);
   }
   w.m.state.forced = nullptr;
@@ -56,7 +57,9 @@ std::vector<double> log_softmax(const std::vector<float>& logits) {
 }
 
 void compare(GroupAgreement& group, const std::vector<float>& original, const std::vector<float>& quantised) {
-  const auto best = [](const std::vector<float>& x) { return std::max_element(x.begin(), x.end()) - x.begin(); };
+  const auto best = [](const std::vector<float>& x) {
+    return std::max_element(x.begin(), x.end()) - x.begin();
+  };
   const std::vector<double> p = log_softmax(original), q = log_softmax(quantised);
   double kl = 0;
   for (size_t i = 0; i < p.size(); ++i) kl += std::exp(p[i]) * (p[i] - q[i]);
@@ -78,7 +81,8 @@ SpeakRequest request_for(const Model& model, const std::string& text, int frames
 
 }  // namespace
 
-std::vector<GroupAgreement> measure_agreement(const Model& model, Quant quant, const std::vector<std::string>& texts, int frames,
+std::vector<GroupAgreement> measure_agreement(const Model& model, Quant quant,
+                                              const std::vector<std::string>& texts, int frames,
                                               const DeviceOptions& options) {
   Cpu device(options);
   LanguageModel<Cpu> original(device, model), quantised(device, model, quant);
@@ -91,7 +95,8 @@ std::vector<GroupAgreement> measure_agreement(const Model& model, Quant quant, c
     std::vector<int32_t> codes = spoken.codes;
     codes.resize(codes.size() + K, 0);
     const Forced forced{request, codes, spoken.frames};
-    const Logits from = read_codes(original, workspace, forced), to = read_codes(quantised, workspace, forced);
+    const Logits from = read_codes(original, workspace, forced),
+                 to = read_codes(quantised, workspace, forced);
     for (size_t i = 0; i < from.size(); ++i) compare(groups[i % K], from[i], to[i]);
   }
   for (GroupAgreement& group : groups) {
@@ -106,7 +111,11 @@ std::string agreement_json(const std::vector<GroupAgreement>& groups, Quant quan
   JsonWriter w;
   w.begin_object().field("quant", str(quant)).key("groups").begin_array();
   for (const GroupAgreement& group : groups) {
-    w.begin_object().field("draws", group.draws).field("top1", group.top1).field("kl_nats", group.kl).end_object();
+    w.begin_object()
+        .field("draws", group.draws)
+        .field("top1", group.top1)
+        .field("kl_nats", group.kl)
+        .end_object();
   }
   w.end_array().end_object();
   return w.str() + "\n";

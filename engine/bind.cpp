@@ -22,7 +22,8 @@ float widen_f16(uint16_t bits) {
 
 }  // namespace
 
-// A matrix that tts-quantize wrote (engine/quantize.h): I8 [M,K] with scales [M], or U8 [M,K/2] with scales [M,K/32].
+// A matrix that tts-quantize wrote (engine/quantize.h): I8 [M,K] with scales [M], or U8 [M,K/2] with scales
+// [M,K/32].
 bool Binder::bind_quantised(Tensor& tensor, const StoredTensor& found, const Shape& shape) const {
   const DType dtype = found.tensor.dtype;
   if (dtype != DType::i8 && dtype != DType::u8) return false;
@@ -33,16 +34,18 @@ bool Binder::bind_quantised(Tensor& tensor, const StoredTensor& found, const Sha
   check(format == (nibbles ? DType::int4_blocks : DType::int8_rows), Exit::bad_input,
         "{}: tensor {}: expected F32, BF16 or F16, got {}", path, found.name, found.tensor);
   const Shape packed = nibbles ? Shape{shape[0], shape[1] / 2} : shape;
-  check(found.tensor.shape == packed, Exit::bad_input, "{}: tensor {}: expected {}, got {}", path, found.name, packed,
-        found.tensor);
+  check(found.tensor.shape == packed, Exit::bad_input, "{}: tensor {}: expected {}, got {}", path, found.name,
+        packed, found.tensor);
   const Shape wanted = nibbles ? Shape{shape[0], shape[1] / 32} : Shape{shape[0]};
   const std::string scales_name = found.name + std::string(kScalesSuffix);
   const StoredTensor* scales = table.find(scales_name);
-  check(scales != nullptr, Exit::bad_input, "{}: tensor {}: expected F32{}, got none", path, scales_name, wanted);
+  check(scales != nullptr, Exit::bad_input, "{}: tensor {}: expected F32{}, got none", path, scales_name,
+        wanted);
   check(scales->tensor.shape == wanted && scales->tensor.dtype == DType::f32, Exit::bad_input,
         "{}: tensor {}: expected F32{}, got {}", path, scales_name, wanted, scales->tensor);
   check(reinterpret_cast<uintptr_t>(scales->tensor.data) % sizeof(float) == 0, Exit::bad_input,
-        "{}: tensor {}: its data is not aligned to 4 bytes; write the file again with tts-quantize", path, scales_name);
+        "{}: tensor {}: its data is not aligned to 4 bytes; write the file again with tts-quantize", path,
+        scales_name);
   tensor = {.data = found.tensor.data, .dtype = format, .shape = shape,
             .scales = static_cast<const float*>(scales->tensor.data)};
   bound.insert(found.name);

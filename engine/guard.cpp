@@ -31,7 +31,8 @@ bool SpeechGuard::push(std::span<const float> frame, std::vector<float>& out) {
     quiet_samples_ = 0;
     return false;
   }
-  const auto now = static_cast<size_t>(std::min<int>(tail_samples_ - quiet_samples_, static_cast<int>(frame.size())));
+  const auto now =
+      static_cast<size_t>(std::min<int>(tail_samples_ - quiet_samples_, static_cast<int>(frame.size())));
   out.insert(out.end(), frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(now));
   held_.insert(held_.end(), frame.begin() + static_cast<std::ptrdiff_t>(now), frame.end());
   quiet_samples_ += static_cast<int>(now);

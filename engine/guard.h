@@ -1,8 +1,8 @@
 // Speech that never ends is ended, and said so. Two rules (both off with --guard off):
 //   - a ceiling of frames, about three times healthy speech: 100 + 12 per text token;
 //   - 25 near-silent frames in a row (2 s below -60 dBFS) after speech has begun.
-// Samples already handed out cannot be taken back, so near-silence beyond 200 ms after a voiced frame is held until the
-// next voiced frame. All decisions depend on frames only: never on chunks, run-ahead or time.
+// Samples already handed out cannot be taken back, so near-silence beyond 200 ms after a voiced frame is held
+// until the next voiced frame. All decisions depend on frames only: never on chunks, run-ahead or time.
 #pragma once
 
 #include <span>
@@ -16,7 +16,8 @@ class SpeechGuard {
  public:
   SpeechGuard(int samples_per_frame, int sample_rate, bool on);
 
-  // Takes one frame, appends to `out` what may be handed out now. True: the silence rule tripped, the rest is dropped.
+  // Takes one frame, appends to `out` what may be handed out now. True: the silence rule tripped, the rest is
+  // dropped.
   bool push(std::span<const float> frame, std::vector<float>& out);
   // The item ended by itself or at a limit: held silence belongs to it after all.
   void release(std::vector<float>& out);

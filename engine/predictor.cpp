@@ -1,4 +1,5 @@
-// The code predictor, spec/talker.md section 7: a fresh cache per frame, fifteen passes, the first with two rows.
+// The code predictor, spec/talker.md section 7: a fresh cache per frame, fifteen passes, the first with two
+// rows.
 #include "engine/talker.h"
 
 #include "base/trace.h"
@@ -17,7 +18,8 @@ static void enter_hidden(LanguageModel<D>& lm, Memory& m) {
   }
 }
 
-// Pass g takes the code of group g and draws the code of group g + 1; pass 0 takes the talker's hidden in front of it.
+// Pass g takes the code of group g and draws the code of group g + 1; pass 0 takes the talker's hidden in
+// front of it.
 template <class D>
 void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int g) {
   D& d = lm.d;
@@ -28,7 +30,8 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
   if (g == 0) enter_hidden(lm, m);
   d.embed_code(last, m.state, g, lm.predictor_rows[group]);
   for (size_t l = 0; l < lm.predictor.layers.size(); ++l) {
-    decoder_layer(d, lm.predictor.layers[l], m.predictor.caches[l], m.predictor, dims, m.pass_x, m.fixed + first_position, rows);
+    decoder_layer(d, lm.predictor.layers[l], m.predictor.caches[l], m.predictor, dims, m.pass_x,
+                  m.fixed + first_position, rows);
   }
   d.norm(m.pass_hidden, last, {.weight = lm.predictor.norm, .bias = {}, .eps = dims.eps}, 1);
   d.linear(m.pass_logits, m.pass_hidden, lm.predictor.head[group], {}, 1, Act::none);
@@ -36,20 +39,23 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
   d.sample(m.state, m.pass_logits, rules.passes[group], dims.V);
 }
 
-// ---- the same codes in fewer passes ------------------------------------------------------------------------------------
+// ---- the same codes in fewer passes -----------------------------------------------------------------------
 //
-// A draw is a deterministic function of its logits, because the noise depends on (seed, frame, group, code) only. So the codes
-// of a frame are a fixed point: guess all of them (the previous frame's), run all rows at once, draw every group again. Up to
-// and including the first code that changed, everything is final; the rows behind it start over with the new guess. A row's
-// arithmetic does not depend on how many rows share the call, so the result equals the sequential passes bit for bit.
+// A draw is a deterministic function of its logits, because the noise depends on (seed, frame, group, code)
+// only. So the codes of a frame are a fixed point: guess all of them (the previous frame's), run all rows at
+// once, draw every group again. Up to and including the first code that changed, everything is final; the
+// rows behind it start over with the new guess. A row's arithmetic does not depend on how many rows share the
+// call, so the result equals the sequential passes bit for bit.
 
-// Rows of positions [first, K): each is the embedding of the guessed code of the group before it; position 0 is the hidden.
+// Rows of positions [first, K): each is the embedding of the guessed code of the group before it; position 0
+// is the hidden.
 template <class D>
 static void enter_rows(LanguageModel<D>& lm, Memory& m, int first) {
   const int K = lm.config.talker.groups, H = lm.config.predictor.H;
   if (first == 0) enter_hidden(lm, m);
   for (int p = std::max(first, 1); p < K; ++p) {
-    lm.d.embed_code(m.pass_x + int64_t{p - first} * H, m.state, p - 1, lm.predictor_rows[static_cast<size_t>(p - 1)]);
+    lm.d.embed_code(m.pass_x + int64_t{p - first} * H, m.state, p - 1,
+                    lm.predictor_rows[static_cast<size_t>(p - 1)]);
   }
 }
 
@@ -66,13 +72,15 @@ static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRu
     const std::vector<int32_t> guess(codes, codes + K);
     enter_rows(lm, m, first);
     for (size_t l = 0; l < lm.predictor.layers.size(); ++l) {
-      decoder_layer(d, lm.predictor.layers[l], m.predictor.caches[l], m.predictor, dims, m.pass_x, m.fixed + first, rows);
+      decoder_layer(d, lm.predictor.layers[l], m.predictor.caches[l], m.predictor, dims, m.pass_x,
+                    m.fixed + first, rows);
     }
     d.norm(m.pass_hidden, m.pass_x, {.weight = lm.predictor.norm, .bias = {}, .eps = dims.eps}, rows);
     int changed = K;
     for (int group = std::max(first, 1); group < K; ++group) {
       const auto pass = static_cast<size_t>(group - 1);
-      d.linear(m.pass_logits, m.pass_hidden + int64_t{group - first} * dims.H, lm.predictor.head[pass], {}, 1, Act::none);
+      d.linear(m.pass_logits, m.pass_hidden + int64_t{group - first} * dims.H, lm.predictor.head[pass], {}, 1,
+               Act::none);
       d.sample(m.state, m.pass_logits, rules.passes[pass], dims.V);
       if (changed == K && codes[group] != guess[static_cast<size_t>(group)]) changed = group;
     }

@@ -22,7 +22,7 @@ std::string known_names(const ModelConfig& config, bool speakers) {
   return out;
 }
 
-// ---- what the checkpoint's type accepts (spec/api-surface.md section 3.2) ------------------------------------------
+// ---- what the checkpoint's type accepts (spec/api-surface.md section 3.2) ---------------------------------
 
 const Speaker* choose_speaker(const Model& model, const SpeakRequest& request) {
   if (request.speaker.empty()) return nullptr;
@@ -31,8 +31,8 @@ const Speaker* choose_speaker(const Model& model, const SpeakRequest& request) {
         "speaker '{}': a {} checkpoint has no named speakers; {}", request.speaker, c.type,
         c.type == ModelType::base ? "give --ref-audio or --voice" : "describe the voice with --instruct");
   const Speaker* speaker = find_speaker(c, request.speaker);
-  check(speaker != nullptr, Exit::usage, "speaker '{}' is not in this checkpoint; it has: {}", request.speaker,
-        known_names(c, true));
+  check(speaker != nullptr, Exit::usage, "speaker '{}' is not in this checkpoint; it has: {}",
+        request.speaker, known_names(c, true));
   return speaker;
 }
 
@@ -44,36 +44,42 @@ const Named* choose_language(const Model& model, const SpeakRequest& request, co
   if (name != "auto" && !name.empty()) {
     language = find_language(model.config, name);
     check(language != nullptr && name.find("dialect") == name.npos, Exit::usage,
-          "language '{}' is not in this checkpoint; it has: {}", request.language, known_names(model.config, false));
+          "language '{}' is not in this checkpoint; it has: {}", request.language,
+          known_names(model.config, false));
   }
   const bool overridable = language == nullptr || language->name == "chinese";
-  if (speaker && !speaker->dialect.empty() && overridable) return find_language(model.config, speaker->dialect);
+  if (speaker && !speaker->dialect.empty() && overridable)
+    return find_language(model.config, speaker->dialect);
   return language;
 }
 
 void check_voice(const Model& model, const SpeakRequest& request) {
   if (!request.voice) return;
   const ModelConfig& c = model.config;
-  check(c.type == ModelType::base, Exit::usage,
-        "a cloned voice needs a base checkpoint; this one is {}, {}", c.type,
-        c.type == ModelType::custom_voice ? "choose one of its speakers" : "describe the voice with --instruct");
+  check(c.type == ModelType::base, Exit::usage, "a cloned voice needs a base checkpoint; this one is {}, {}",
+        c.type,
+        c.type == ModelType::custom_voice ? "choose one of its speakers"
+                                          : "describe the voice with --instruct");
   const auto width = static_cast<int>(request.voice->speaker_vector.size());
-  check(width == c.talker.dims.H, Exit::bad_input, "voice: speaker vector: expected {} values, got {}; it belongs to "
-        "a checkpoint of another size", c.talker.dims.H, width);
+  check(width == c.talker.dims.H, Exit::bad_input,
+        "voice: speaker vector: expected {} values, got {}; it belongs to a checkpoint of "
+        "another size",
+        c.talker.dims.H, width);
   const size_t groups = static_cast<size_t>(c.talker.groups);
-  check(request.voice->codes.size() % groups == 0, Exit::bad_input, "voice: codes: expected a multiple of {}, got {}",
-        groups, request.voice->codes.size());
+  check(request.voice->codes.size() % groups == 0, Exit::bad_input,
+        "voice: codes: expected a multiple of {}, got {}", groups, request.voice->codes.size());
   for (size_t i = 0; i < request.voice->codes.size(); ++i) {
     const int limit = i % groups == 0 ? std::min(c.talker.dims.V, c.codec.codebook_size) : c.predictor.V;
     const int32_t code = request.voice->codes[i];
-    check(code >= 0 && code < limit, Exit::bad_input, "voice: code {} of frame {}: expected 0..{}, got {}", i % groups,
-          i / groups, limit - 1, code);
+    check(code >= 0 && code < limit, Exit::bad_input, "voice: code {} of frame {}: expected 0..{}, got {}",
+          i % groups, i / groups, limit - 1, code);
   }
   check(!request.voice->in_context() || !request.voice->transcript.empty(), Exit::bad_input,
-        "voice: in-context cloning needs the transcript of the reference; give --ref-text, or use --x-vector-only");
+        "voice: in-context cloning needs the transcript of the reference; give --ref-text, or use "
+        "--x-vector-only");
 }
 
-// ---- ids (spec/prompt.md section 2) ----------------------------------------------------------------------------------
+// ---- ids (spec/prompt.md section 2) -----------------------------------------------------------------------
 
 constexpr const char* kImStart{"<|im_start|>"};
 constexpr const char* kImEnd{"<|im_end|>"};
@@ -82,9 +88,11 @@ using Ids = std::vector<int32_t>;
 
 void append(Ids& to, const Ids& from) { to.insert(to.end(), from.begin(), from.end()); }
 
-// <|im_start|>ROLE\nTEXT<|im_end|>\n, and for the utterance <|im_start|>assistant\n behind it. Control ids are inserted by
-// number; the raw form tokenises the official string whole, where text can turn into control ids.
-Ids template_ids(const Model& model, std::string_view role, const std::string& text, bool raw, bool open_next) {
+// <|im_start|>ROLE\nTEXT<|im_end|>\n, and for the utterance <|im_start|>assistant\n behind it. Control ids
+// are inserted by number; the raw form tokenises the official string whole, where text can turn into control
+// ids.
+Ids template_ids(const Model& model, std::string_view role, const std::string& text, bool raw,
+                 bool open_next) {
   const std::string head = std::string(role) + "\n";
   if (raw) {
     std::string whole = kImStart + head + text + kImEnd + "\n";
@@ -107,8 +115,9 @@ void check_template(const Model& model) {
   const Ids head = model.tokenizer.encode("assistant\n");
   const Ids newline = model.tokenizer.encode("\n");
   check(head.size() == 2 && newline.size() == 1, Exit::bad_input,
-        "{}: tokenizer: expected the template to begin with 3 ids and to end with 5, got {} and {}; its vocabulary lacks "
-        "'assistant' or the newline as one token", model.files.directory(), head.size() + 1, 2 * newline.size() + 1 + head.size());
+        "{}: tokenizer: expected the template to begin with 3 ids and to end with 5, got {} and {}; its "
+        "vocabulary lacks 'assistant' or the newline as one token",
+        model.files.directory(), head.size() + 1, 2 * newline.size() + 1 + head.size());
 }
 
 std::string without_leading_newlines(const std::string& text, std::vector<std::string>& warnings) {
@@ -118,7 +127,7 @@ std::string without_leading_newlines(const std::string& text, std::vector<std::s
   return text.substr(begin);
 }
 
-// ---- rows (spec/prompt.md sections 3 to 5) ---------------------------------------------------------------------------
+// ---- rows (spec/prompt.md sections 3 to 5) ----------------------------------------------------------------
 
 struct Layout {
   const ModelConfig& c;
@@ -132,7 +141,8 @@ void common_prefix(Layout& l, const Speaker* speaker, const Named* language) {
   const TalkerConfig& t = l.c.talker;
   for (const int32_t id : l.prompt.instruct_ids) l.row(id, -1);
   for (size_t i = 0; i < 3; ++i) l.row(l.prompt.input_ids[i], -1);
-  const Ids tags = language ? Ids{t.think, t.think_bos, language->id, t.think_eos} : Ids{t.nothink, t.think_bos, t.think_eos};
+  const Ids tags = language ? Ids{t.think, t.think_bos, language->id, t.think_eos}
+                            : Ids{t.nothink, t.think_bos, t.think_eos};
   for (const int32_t tag : tags) l.row(l.c.tts_pad, tag);
   if (speaker) l.row(l.c.tts_pad, speaker->id);
   if (l.prompt.voice) l.prompt.rows.push_back({.text = l.c.tts_pad, .speaker = true});
@@ -172,28 +182,32 @@ void in_context(Layout& l, const Ids& reference_text, const Ids& text, bool upfr
     return;
   }
   const int text_rows = static_cast<int>(channel.size());
-  for (int i = 0; i < codec_rows; ++i) codec_row(i < text_rows ? channel[static_cast<size_t>(i)] : l.c.tts_pad, i);
+  for (int i = 0; i < codec_rows; ++i)
+    codec_row(i < text_rows ? channel[static_cast<size_t>(i)] : l.c.tts_pad, i);
   if (text_rows > codec_rows) l.prompt.trailing.assign(channel.begin() + codec_rows, channel.end());
 }
 
 void check_text(const Model& model, const SpeakRequest& request) {
   const std::string& text = request.text;
   check(static_cast<int64_t>(text.size()) <= limits::kTextBytes, Exit::bad_input,
-        "text: expected at most {} bytes per item, got {}; split it (--split sentence)", limits::kTextBytes.value, text.size());
+        "text: expected at most {} bytes per item, got {}; split it (--split sentence)",
+        limits::kTextBytes.value, text.size());
   const size_t bad = first_invalid_utf8(text);
   check(bad == text.npos, Exit::bad_input, "text: invalid UTF-8 at byte {}", bad);
   check(text.find('\0') == text.npos, Exit::bad_input, "text: a NUL byte at byte {}", text.find('\0'));
   check(request.raw_control_tokens || is_speakable(text), Exit::bad_input,
         "text: nothing to speak: expected at least one letter, digit or symbol");
   const int reach = model.rules.max_characters;
-  const auto characters = std::count_if(text.begin(), text.end(), [](char ch) { return (ch & 0xC0) != 0x80; });
+  const auto characters =
+      std::count_if(text.begin(), text.end(), [](char ch) { return (ch & 0xC0) != 0x80; });
   check(reach == 0 || characters <= reach, Exit::bad_input,
         "text: this voice reaches {} characters per item, got {}; split it at sentences", reach, characters);
 }
 
 bool text_up_front(const Model& model, TextMode mode) {
   if (model.rules.upfront_text_only) {
-    check(mode != TextMode::stream, Exit::usage, "--text-mode stream: this voice was trained for text given up front only");
+    check(mode != TextMode::stream, Exit::usage,
+          "--text-mode stream: this voice was trained for text given up front only");
     return true;
   }
   if (mode == TextMode::automatic) return model.config.type != ModelType::base;  // spec/prompt.md section 5.4
@@ -204,9 +218,11 @@ bool text_up_front(const Model& model, TextMode mode) {
 void add_instruct(Prompt& prompt, const Model& model, const SpeakRequest& request) {
   if (request.instruct.empty()) return;
   const ModelConfig& c = model.config;
-  check(c.type != ModelType::base, Exit::usage, "--instruct: a base checkpoint takes no instruction; it clones voices");
+  check(c.type != ModelType::base, Exit::usage,
+        "--instruct: a base checkpoint takes no instruction; it clones voices");
   if (!honours_instruct(c)) {
-    prompt.warnings.push_back(format("this checkpoint ({} {}) ignores --instruct, as the official package does", c.type, c.size));
+    prompt.warnings.push_back(
+        format("this checkpoint ({} {}) ignores --instruct, as the official package does", c.type, c.size));
     return;
   }
   const size_t bad = first_invalid_utf8(request.instruct);
@@ -232,8 +248,10 @@ Prompt build_prompt(const Model& model, const SpeakRequest& request) {
   const Ids& a = prompt.input_ids;
   const Ids spoken(a.begin() + 3, a.end() - 5);
   prompt.text_tokens = static_cast<int>(spoken.size());
-  check(prompt.text_tokens <= limits::kTextTokens, Exit::bad_input, "text: expected at most {} tokens per item, got {}; "
-        "split it (--split sentence)", limits::kTextTokens.value, prompt.text_tokens);
+  check(prompt.text_tokens <= limits::kTextTokens, Exit::bad_input,
+        "text: expected at most {} tokens per item, got {}; "
+        "split it (--split sentence)",
+        limits::kTextTokens.value, prompt.text_tokens);
   add_instruct(prompt, model, request);
 
   Layout layout{model.config, prompt};

@@ -1,5 +1,5 @@
-// Text, voice and language -> the rows that enter the talker (spec/prompt.md), as ids. Nothing here touches a device: a
-// prompt is a list of small integers that a test can print.
+// Text, voice and language -> the rows that enter the talker (spec/prompt.md), as ids. Nothing here touches a
+// device: a prompt is a list of small integers that a test can print.
 #pragma once
 
 #include "engine/model.h"
@@ -11,7 +11,8 @@
 
 namespace tts {
 
-// One talker row = text-channel vector + codec-channel vector; either may be missing (-1: contributes nothing).
+// One talker row = text-channel vector + codec-channel vector; either may be missing (-1: contributes
+// nothing).
 struct PromptRow {
   int32_t text = -1;       // T(text)
   int32_t codec = -1;      // E0(codec)
@@ -31,7 +32,8 @@ struct Prompt {
   std::vector<int32_t> input_ids, instruct_ids, reference_ids;
 };
 
-// Checks what the request asks for against what the checkpoint accepts (Exit::usage, Exit::bad_input) and lays out the rows.
+// Checks what the request asks for against what the checkpoint accepts (Exit::usage, Exit::bad_input) and
+// lays out the rows.
 Prompt build_prompt(const Model& model, const SpeakRequest& request);
 
 }  // namespace tts

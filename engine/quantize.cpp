@@ -75,7 +75,8 @@ DType quantised_format(std::string_view name, const Shape& shape, Quant quant) {
   const bool layer = name.find(".layers.") != name.npos && name.ends_with("_proj.weight");
   const bool head = name == "talker.codec_head.weight" || name.find(".lm_head.") != name.npos;
   const bool adapter = name.ends_with("small_to_mtp_projection.weight");
-  if (quant == Quant::none || shape.rank != 2 || !name.starts_with("talker.") || !(layer || head || adapter)) return DType::f32;
+  if (quant == Quant::none || shape.rank != 2 || !name.starts_with("talker.") || !(layer || head || adapter))
+    return DType::f32;
   const bool nibbles = quant == Quant::int4 && layer && !predictor && shape[1] % kBlock == 0;
   return nibbles ? DType::int4_blocks : DType::int8_rows;
 }
@@ -86,7 +87,8 @@ Tensor quantise(const Tensor& matrix, DType format, Owned& owned) {
   const int64_t row_bytes = nibbles ? K / 2 : K, row_scales = nibbles ? K / kBlock : 1;
   owned.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_bytes)));
   std::byte* data = owned.back().get();
-  owned.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_scales) * sizeof(float)));
+  owned.push_back(
+      std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_scales) * sizeof(float)));
   auto* scales = reinterpret_cast<float*>(owned.back().get());
   in_parallel(M, [&](int64_t m) {
     thread_local std::vector<float> row;
@@ -101,7 +103,8 @@ Tensor quantise(const Tensor& matrix, DType format, Owned& owned) {
   return {.data = data, .dtype = format, .shape = {M, K}, .scales = scales};
 }
 
-void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor, Quant quant, Owned& owned) {
+void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,
+                    Quant quant, Owned& owned) {
   if (quant == Quant::none) return;
   const Trace trace("quantise");
   const auto visit = [&](Tensor& tensor, std::string_view name, const Shape& shape) {

@@ -1,12 +1,15 @@
-// Weight-only quantisation of the language model: which matrices, to which format, and how a weight is rounded.
+// Weight-only quantisation of the language model: which matrices, to which format, how a weight is rounded.
 //
-//   int8   every matrix that a product reads per frame: layers, heads, adapter. One scale per row: max|w| / 127.
-//   int4   the talker's layers in blocks of 32 weights (scale max|w| / 7, stored plus 8); its head and the predictor int8,
-//          because late code groups do not survive 4 bits.
-//   kept   embedding tables and the text projection (read by the row or once per text id), norms, biases, the codec.
+//   int8   every matrix that a product reads per frame: layers, heads, adapter; one scale per row,
+//          max|w| / 127.
+//   int4   the talker's layers in blocks of 32 weights (scale max|w| / 7, stored plus 8); its head and the
+//          predictor int8, because late code groups do not survive 4 bits.
+//   kept   embedding tables and the text projection (read by the row or once per text id), norms, biases,
+//          the codec.
 //
-// In a file a quantised matrix NAME.weight is I8 [M,K] with NAME.weight.scales F32 [M], or U8 [M,K/2] with scales F32
-// [M,K/32]; nibble order in kernels/ops.h. Loading such a file and quantising at load give the same bits.
+// In a file a quantised matrix NAME.weight is I8 [M,K] with NAME.weight.scales F32 [M], or U8 [M,K/2] with
+// scales F32 [M,K/32]; nibble order in kernels/ops.h. Loading such a file and quantising at load give the
+// same bits.
 #pragma once
 
 #include "engine/weights.h"
@@ -29,10 +32,12 @@ DType quantised_format(std::string_view name, const Shape& shape, Quant quant);
 
 using Owned = std::vector<std::unique_ptr<std::byte[]>>;
 
-// The matrix in `format` (int8_rows or int4_blocks); its memory is appended to `owned`. Rows are independent of each other.
+// The matrix in `format` (int8_rows or int4_blocks); its memory is appended to `owned`. Rows are independent
+// of each other.
 Tensor quantise(const Tensor& matrix, DType format, Owned& owned);
 
 // All matrices of a language model that `quant` names; those already quantised stay as they are.
-void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor, Quant quant, Owned& owned);
+void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,
+                    Quant quant, Owned& owned);
 
 }  // namespace tts

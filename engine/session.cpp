@@ -17,21 +17,25 @@ constexpr int kRunAheadFrames{2};     // enqueued beyond the newest frame known 
 constexpr int kPositionStep{512};     // rooms are rounded up, so that items of similar length share one layout
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
+double ms_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
 
 int round_up(int n, int step) { return (n + step - 1) / step * step; }
 
 }  // namespace
 
-// ---- limits ----------------------------------------------------------------------------------------------------------
+// ---- limits -----------------------------------------------------------------------------------------------
 
 FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request, const Prompt& prompt) {
   const int rows = static_cast<int>(prompt.rows.size());
   const int room = std::min(config.talker.max_positions - rows, static_cast<int>(limits::kFrames));
-  check(room >= 1, Exit::bad_input, "text: expected at most {} prompt rows, got {}; split it (--split sentence)",
+  check(room >= 1, Exit::bad_input,
+        "text: expected at most {} prompt rows, got {}; split it (--split sentence)",
         config.talker.max_positions - 1, rows);
   if (request.fixed_frames > 0) {
-    check(request.fixed_frames <= room, Exit::usage, "frames: expected at most {}, got {}", room, request.fixed_frames);
+    check(request.fixed_frames <= room, Exit::usage, "frames: expected at most {}, got {}", room,
+          request.fixed_frames);
     return {request.fixed_frames, FinishReason::length};
   }
   FrameBudget budget{room, FinishReason::length};
@@ -50,9 +54,16 @@ FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request,
 FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget) {
   const Sampling& s = request.sampling;
   FrameRules rules;
-  rules.first = {.seed = request.seed, .temperature = s.temperature, .top_p = s.top_p, .penalty = s.repetition_penalty,
-                 .top_k = s.top_k, .greedy = s.greedy, .group = 0, .eos = config.talker.eos,
-                 .first_suppressed = config.talker.first_suppressed, .min_tokens = std::max(2, request.fixed_frames + 1),
+  rules.first = {.seed = request.seed,
+                 .temperature = s.temperature,
+                 .top_p = s.top_p,
+                 .penalty = s.repetition_penalty,
+                 .top_k = s.top_k,
+                 .greedy = s.greedy,
+                 .group = 0,
+                 .eos = config.talker.eos,
+                 .first_suppressed = config.talker.first_suppressed,
+                 .min_tokens = std::max(2, request.fixed_frames + 1),
                  .max_tokens = budget.frames + 1};
   for (int group = 1; group < config.talker.groups; ++group) {
     SampleRule rule;
@@ -89,7 +100,7 @@ Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
   return plan;
 }
 
-// ---- memory ------------------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 // The device the codec computes on: a second one beside the language model's where there is such a thing.
 template <class D>
@@ -102,8 +113,12 @@ static D& codec_device(D& d) {
 
 template <class D>
 SessionSpace<D>::SessionSpace(D& device, const Model& loaded, DType dtype)
-    : d(device), model(loaded), cache_dtype(dtype), decoder(codec_device(device), loaded.config.codec, loaded.decoder, kCodecCallFrames) {
-  samples = static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
+    : d(device),
+      model(loaded),
+      cache_dtype(dtype),
+      decoder(codec_device(device), loaded.config.codec, loaded.decoder, kCodecCallFrames) {
+  samples =
+      static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
 }
 
 template <class D>
@@ -128,19 +143,21 @@ void SessionSpace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
   m = lay_out(arena, model.config, shape);
 }
 
-// ---- from frames to samples ----------------------------------------------------------------------------------------------
+// ---- from frames to samples -------------------------------------------------------------------------------
 
 namespace {
 
-// The official cut of an in-context clone, floor(R / max(R + F, 1) * samples) in double precision from left to right,
-// sometimes falls one sample before the exact boundary (spec/codec-streaming.md section 4.1).
+// The official cut of an in-context clone, floor(R / max(R + F, 1) * samples) in double precision from left
+// to right, sometimes falls one sample before the exact boundary (spec/codec-streaming.md section 4.1).
 int64_t official_cut(int reference_frames, int frames, int64_t samples_per_frame) {
   const double total = std::max(reference_frames + frames, 1);
-  return static_cast<int64_t>(reference_frames / total * static_cast<double>(samples_per_frame * (reference_frames + frames)));
+  return static_cast<int64_t>(reference_frames / total *
+                              static_cast<double>(samples_per_frame * (reference_frames + frames)));
 }
 
-// Frames of codes in, checked and guarded samples out, in order. A decoder call runs beside the next frames of the language
-// model where the device can do that, and its samples are handed out between two frames; otherwise it runs at once.
+// Frames of codes in, checked and guarded samples out, in order. A decoder call runs beside the next frames
+// of the language model where the device can do that, and its samples are handed out between two frames;
+// otherwise it runs at once.
 template <class D>
 class SampleFlow {
  public:
@@ -157,7 +174,8 @@ class SampleFlow {
     }
   }
 
-  // The reference part of an in-context prompt: its samples are dropped, its state stays (spec/codec-streaming.md section 4).
+  // The reference part of an in-context prompt: its samples are dropped, its state stays
+  // (spec/codec-streaming.md section 4).
   void prime(int reference_frames) {
     w_.decoder.reset();
     if (reference_frames > 0) start_call(w_.m.reference_codes, reference_frames, true);
@@ -167,9 +185,11 @@ class SampleFlow {
   bool take(int done, bool at_end) {
     const int K = w_.model.config.talker.groups;
     while (!tripped_) {
-      const int want = std::min(kCodecCallFrames, taken_ == 0 ? request_.first_chunk_frames : request_.chunk_frames);
+      const int want =
+          std::min(kCodecCallFrames, taken_ == 0 ? request_.first_chunk_frames : request_.chunk_frames);
       if (called_) {
-        // Nobody waits for the codec but the first chunk, the end, and a language model that is far ahead of it.
+        // Nobody waits for the codec but the first chunk, the end, and a language model that is far ahead of
+        // it.
         const bool wait = at_end || (pushed_frames_ == 0 && done > 0) || done - taken_ >= 2 * want;
         if (!wait && call_runs()) return false;
         collect();
@@ -183,7 +203,8 @@ class SampleFlow {
     return true;
   }
 
-  // Everything at once, for the official behaviours that need the whole: codes of the reference, then of the item.
+  // Everything at once, for the official behaviours that need the whole: codes of the reference, then of the
+  // item.
   bool take_whole(std::span<const int32_t> codes, int reference_frames, int frames) {
     const int64_t size = w_.model.config.codec.samples_per_frame;
     std::vector<float> all;
@@ -191,8 +212,10 @@ class SampleFlow {
       const Stage stage("codec", spoken_.times.codec);
       all = decode_codes(w_, codes, request_.official_chunks);
     }
-    const int64_t cut = request_.official_reference_cut ? official_cut(reference_frames, frames, size) : size * reference_frames;
-    const std::vector<float> front(all.begin() + cut, all.begin() + size * reference_frames);  // one sample at most
+    const int64_t cut = request_.official_reference_cut ? official_cut(reference_frames, frames, size)
+                                                        : size * reference_frames;
+    const std::vector<float> front(all.begin() + cut,
+                                   all.begin() + size * reference_frames);  // one sample at most
     hand_out(front);
     push({all.begin() + size * reference_frames, all.end()});
     return tripped_;
@@ -248,7 +271,8 @@ class SampleFlow {
     called_.reset();
     spoken_.times.codec += call.codec_ms;
     if (call.prime) return;
-    std::vector<float> out(static_cast<size_t>(call.frames) * static_cast<size_t>(w_.model.config.codec.samples_per_frame));
+    std::vector<float> out(static_cast<size_t>(call.frames) *
+                           static_cast<size_t>(w_.model.config.codec.samples_per_frame));
     w_.d.download(out.data(), w_.samples, static_cast<int64_t>(out.size()) * 4);
     push(out);
   }
@@ -259,7 +283,8 @@ class SampleFlow {
     for (size_t at = 0; at < samples.size() && !tripped_; at += size) {
       const std::span<const float> frame(samples.data() + at, std::min(size, samples.size() - at));
       const bool finite = std::all_of(frame.begin(), frame.end(), [](float x) { return std::isfinite(x); });
-      check(finite, Exit::internal, "codec: samples of frame {} are not finite; the weights or the arithmetic are broken",
+      check(finite, Exit::internal,
+            "codec: samples of frame {} are not finite; the weights or the arithmetic are broken",
             pushed_frames_);
       tripped_ = guard_.push(frame, out);
       ++pushed_frames_;
@@ -283,7 +308,8 @@ class SampleFlow {
   SpeechGuard guard_;
   const bool beside_;
   std::optional<Call> called_;
-  int taken_ = 0, pushed_frames_ = 0;  // frames given to the decoder; frames whose samples went through the guard
+  int taken_ = 0,
+      pushed_frames_ = 0;  // frames given to the decoder; frames whose samples went through the guard
   bool tripped_ = false;
 };
 
@@ -296,7 +322,7 @@ std::vector<float> decode_codes(SessionSpace<D>& w, std::span<const int32_t> cod
   return w.decoder.decode(codes);
 }
 
-// ---- the item --------------------------------------------------------------------------------------------------------------
+// ---- the item ---------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -321,13 +347,15 @@ template <class D>
 void report_progress(const Item<D>& item, int frames) {
   if (!item.callbacks.progress) return;
   const CodecDecoderConfig& codec = item.w.model.config.codec;
-  item.callbacks.progress({.frames = frames,
-                           .seconds = static_cast<double>(frames) * codec.samples_per_frame / codec.sample_rate,
-                           .elapsed_seconds = ms_since(item.begin) / 1000,
-                           .expected_frames = std::min(item.budget.frames, 10 + 4 * item.prompt.text_tokens)});
+  item.callbacks.progress(
+      {.frames = frames,
+       .seconds = static_cast<double>(frames) * codec.samples_per_frame / codec.sample_rate,
+       .elapsed_seconds = ms_since(item.begin) / 1000,
+       .expected_frames = std::min(item.budget.frames, 10 + 4 * item.prompt.text_tokens)});
 }
 
-// Enqueues frames until the end is seen; frames enqueued past it do nothing. Returns the number of complete frames.
+// Enqueues frames until the end is seen; frames enqueued past it do nothing. Returns the number of complete
+// frames.
 template <class D>
 int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_codec) {
   D& d = item.w.d;
@@ -343,9 +371,10 @@ int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_c
     }
     if (seen.frame != reported) report_progress(item, reported = seen.frame);
     if (seen.finish != static_cast<int32_t>(Finish::running)) {
-      check(seen.finish != static_cast<int32_t>(Finish::fault), Exit::internal,
-            "{}: logits of code group {} in frame {} are not finite; the weights or the arithmetic are broken",
-            seen.fault == 1 ? "talker" : "code predictor", seen.fault - 1, seen.frame);
+      check(
+          seen.finish != static_cast<int32_t>(Finish::fault), Exit::internal,
+          "{}: logits of code group {} in frame {} are not finite; the weights or the arithmetic are broken",
+          seen.fault == 1 ? "talker" : "code predictor", seen.fault - 1, seen.frame);
       const bool ended = seen.finish == static_cast<int32_t>(Finish::eos);
       spoken.finish = ended ? FinishReason::eos : item.budget.reason;
       return seen.frame;
@@ -365,8 +394,10 @@ int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_c
 
 template <class D>
 std::vector<int32_t> download_codes(Item<D>& item, int frames) {
-  std::vector<int32_t> codes(static_cast<size_t>(frames) * static_cast<size_t>(item.w.model.config.talker.groups));
-  if (!codes.empty()) item.w.d.download(codes.data(), item.w.m.state.codes, static_cast<int64_t>(codes.size()) * 4);
+  std::vector<int32_t> codes(static_cast<size_t>(frames) *
+                             static_cast<size_t>(item.w.model.config.talker.groups));
+  if (!codes.empty())
+    item.w.d.download(codes.data(), item.w.m.state.codes, static_cast<int64_t>(codes.size()) * 4);
   return codes;
 }
 
@@ -392,7 +423,8 @@ void start(Item<D>& item, Spoken& spoken) {
 }  // namespace
 
 template <class D>
-Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& request, const SpeakCallbacks& callbacks) {
+Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& request,
+             const SpeakCallbacks& callbacks) {
   Spoken spoken;
   const auto begin = Clock::now();
   Prompt prompt;
@@ -401,7 +433,9 @@ Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& reque
     prompt = build_prompt(w.model, request);
   }
   const FrameBudget budget = frame_budget(w.model.config, request, prompt);
-  Item<D> item{lm, w, request, callbacks, prompt, budget, frame_rules(w.model.config, request, budget), begin, nullptr};
+  Item<D> item{
+      lm,    w,      request, callbacks, prompt, budget, frame_rules(w.model.config, request, budget),
+      begin, nullptr};
   spoken.text_tokens = prompt.text_tokens;
   spoken.prompt_rows = static_cast<int>(prompt.rows.size());
   spoken.language_used = prompt.language;
@@ -433,9 +467,9 @@ Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& reque
   return spoken;
 }
 
-#define TTS_INSTANTIATE(D)                                                                                         \
-  template struct SessionSpace<D>;                                                                                    \
-  template Spoken speak(LanguageModel<D>&, SessionSpace<D>&, const SpeakRequest&, const SpeakCallbacks&);             \
+#define TTS_INSTANTIATE(D)                                                                                \
+  template struct SessionSpace<D>;                                                                        \
+  template Spoken speak(LanguageModel<D>&, SessionSpace<D>&, const SpeakRequest&, const SpeakCallbacks&); \
   template std::vector<float> decode_codes(SessionSpace<D>&, std::span<const int32_t>, bool);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE

@@ -28,7 +28,7 @@ Sampling defaults_of(const GenerationDefaults& g) {
           .repetition_penalty = g.repetition_penalty, .max_new_tokens = g.max_new_tokens};
 }
 
-// ---- choice of the device --------------------------------------------------------------------------------------------
+// ---- choice of the device ---------------------------------------------------------------------------------
 
 std::vector<std::string> device_kinds() {
   std::vector<std::string> kinds;
@@ -78,7 +78,10 @@ std::string choose_kind(const DeviceChoice& choice, std::string& why) {
     return "cpu";
   }
   try {
-    with_device("cuda", [&](auto tag) { typename decltype(tag)::Type probe(choice.options); why = probe.name(); });
+    with_device("cuda", [&](auto tag) {
+      typename decltype(tag)::Type probe(choice.options);
+      why = probe.name();
+    });
     return "cuda";
   } catch (const Error& error) {
     if (error.exit != Exit::device) throw;
@@ -109,7 +112,7 @@ DeviceFacts resolve_device(const DeviceChoice& choice) {
   return facts;
 }
 
-// ---- the engine --------------------------------------------------------------------------------------------------------
+// ---- the engine -------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -154,7 +157,8 @@ struct Engine::State {
   }
 };
 
-Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice) : state_(std::make_unique<State>()) {
+Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
+    : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.model = std::move(model);
   s.facts.kind = choose_kind(choice, s.facts.why);
@@ -197,10 +201,12 @@ std::vector<int32_t> Engine::encode(std::span<const float> samples) {
 std::vector<float> Engine::decode(std::span<const int32_t> codes, bool official_chunks) {
   const ModelConfig& c = state_->model->config;
   const auto groups = static_cast<size_t>(c.codec.groups);
-  check(codes.size() % groups == 0, Exit::bad_input, "codes: expected a multiple of {} per item, got {}", groups, codes.size());
+  check(codes.size() % groups == 0, Exit::bad_input, "codes: expected a multiple of {} per item, got {}",
+        groups, codes.size());
   for (size_t i = 0; i < codes.size(); ++i) {
-    check(codes[i] >= 0 && codes[i] < c.codec.codebook_size, Exit::bad_input, "codes: frame {} group {}: expected 0..{}, got {}",
-          i / groups, i % groups, c.codec.codebook_size - 1, codes[i]);
+    check(codes[i] >= 0 && codes[i] < c.codec.codebook_size, Exit::bad_input,
+          "codes: frame {} group {}: expected 0..{}, got {}", i / groups, i % groups,
+          c.codec.codebook_size - 1, codes[i]);
   }
   if (codes.empty()) return {};
   return state_->visit([&](auto& r) { return decode_codes(r.workspace, codes, official_chunks); });

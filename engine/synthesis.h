@@ -1,7 +1,8 @@
 // What the tools see of the engine: open a checkpoint on a device, speak a request, receive samples.
 //
 //   Engine engine(model, {.kind = "cpu"});
-//   Spoken spoken = engine.speak({.text = "Hello."}, {.samples = [&](std::span<const float> pcm) { write(pcm); }});
+//   Spoken spoken = engine.speak({.text = "Hello."},
+//                                {.samples = [&](std::span<const float> pcm) { write(pcm); }});
 #pragma once
 
 #include "engine/model.h"
@@ -51,9 +52,9 @@ struct SpeakRequest {
   uint64_t seed = 0;
   double max_seconds = 0;               // 0: no limit of its own
   bool guard = true;
-  int fixed_frames = 0;                 // benchmarks: exactly this many frames, the end token is blocked; 0: off
+  int fixed_frames = 0;  // benchmarks: exactly this many frames, the end token is blocked; 0: off
   int first_chunk_frames = 1, chunk_frames = 4;  // how often samples are handed over; never changes them
-  bool official_chunks = false;         // decode in chunks of 300 frames with 25 of context, as the official package
+  bool official_chunks = false;  // decode in chunks of 300 frames with 25 of context, as the official package
   bool official_reference_cut = false;  // the proportional cut of the reference part
   std::vector<int32_t> forced_codes;    // teacher forcing: [frames + 1][groups]
 };
@@ -72,7 +73,8 @@ struct SpeakCallbacks {        // called on the caller's thread
 };
 
 struct StageTimes {            // milliseconds
-  double tokenize = 0, prefill = 0, first_audio = 0, talker = 0, predictor = 0, codec = 0, write = 0, total = 0;
+  double tokenize = 0, prefill = 0, first_audio = 0, talker = 0, predictor = 0, codec = 0, write = 0,
+         total = 0;
 };
 
 struct Spoken {
@@ -99,7 +101,8 @@ struct DeviceFacts {
   int threads = 0;
   int64_t memory_bytes = 0;    // device memory taken
 };
-// Which device `choice` means on this machine; Exit::device with what was found and needed when it cannot run.
+// Which device `choice` means on this machine; Exit::device with what was found and needed when it cannot
+// run.
 DeviceFacts resolve_device(const DeviceChoice& choice);
 std::vector<std::string> device_kinds();  // of this build
 

@@ -9,12 +9,12 @@
 
 namespace tts {
 
-// ---- weights -----------------------------------------------------------------------------------------------------
+// ---- weights ----------------------------------------------------------------------------------------------
 
 namespace {
 
-// Rows of a code table through the adapter, P(E[c]) of spec/talker.md section 7: computed once, because a row's arithmetic
-// does not depend on how many rows share the call.
+// Rows of a code table through the adapter, P(E[c]) of spec/talker.md section 7: computed once, because a
+// row's arithmetic does not depend on how many rows share the call.
 template <class D>
 Tensor adapt_table(D& d, const Tensor& table, const PredictorWeights& w) {
   const int rows = static_cast<int>(table.rows()), from = static_cast<int>(table.columns());
@@ -52,7 +52,7 @@ LanguageModel<D>::LanguageModel(D& device, const Model& model, Quant quant)
   }
 }
 
-// T(id) = W2 · silu(W1 · Et[id] + b1) + b2                                                    spec/talker.md section 2
+// T(id) = W2 · silu(W1 · Et[id] + b1) + b2                                        spec/talker.md section 2
 template <class D>
 static void project_text(LanguageModel<D>& lm, float* rows, const std::vector<int32_t>& ids) {
   D& d = lm.d;
@@ -75,9 +75,10 @@ std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> i
   const int H = lm.config.talker.dims.H;
   std::vector<int32_t> missing;
   for (const int32_t id : ids) {
-    check(id >= 0 && id < lm.config.talker.text_vocabulary, Exit::bad_input, "text id: expected 0..{}, got {}",
-          lm.config.talker.text_vocabulary - 1, id);
-    if (!table.slot_of.contains(id) && std::find(missing.begin(), missing.end(), id) == missing.end()) missing.push_back(id);
+    check(id >= 0 && id < lm.config.talker.text_vocabulary, Exit::bad_input,
+          "text id: expected 0..{}, got {}", lm.config.talker.text_vocabulary - 1, id);
+    if (!table.slot_of.contains(id) && std::find(missing.begin(), missing.end(), id) == missing.end())
+      missing.push_back(id);
   }
   const auto used = static_cast<int>(table.slot_of.size()), more = static_cast<int>(missing.size());
   if (used + more > table.capacity) {
@@ -101,7 +102,7 @@ std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> i
   return slots;
 }
 
-// ---- memory --------------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 static Stack lay_out_stack(Arena& arena, const Dims& m, int positions, int rows, DType cache) {
   Stack s;
@@ -110,10 +111,12 @@ static Stack lay_out_stack(Arena& arena, const Dims& m, int positions, int rows,
   s.heads.rope = s.rope;
   const int64_t slot = checked_mul(positions, int64_t{m.nkv} * m.d, "KV cache");
   const auto take_cache = [&](const char* name) -> void* {
-    return cache == DType::bf16 ? static_cast<void*>(arena.take<bf16>(name, slot)) : arena.take<float>(name, slot);
+    return cache == DType::bf16 ? static_cast<void*>(arena.take<bf16>(name, slot))
+                                : arena.take<float>(name, slot);
   };
   for (int l = 0; l < m.L; ++l) {
-    s.caches.push_back({.k = take_cache("keys"), .v = take_cache("values"), .dtype = cache, .capacity = positions});
+    s.caches.push_back(
+        {.k = take_cache("keys"), .v = take_cache("values"), .dtype = cache, .capacity = positions});
   }
   s.qkv = arena.take<float>("q k v", int64_t{rows} * (m.nq + 2 * m.nkv) * m.d);
   s.attended = arena.take<float>("attended", int64_t{rows} * m.nq * m.d);
@@ -149,9 +152,10 @@ Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape
   return m;
 }
 
-// ---- the graph -------------------------------------------------------------------------------------------------------
+// ---- the graph --------------------------------------------------------------------------------------------
 
-// spec/talker.md section 4.  x [rows][H] is the residual stream, changed in place. Its unfused text: kernels/reference/.
+// spec/talker.md section 4.  x [rows][H] is the residual stream, changed in place. Unfused text:
+// kernels/reference/.
 template <class D>
 void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stack& s, const Dims& m, float* x,
                    const int32_t* position, int rows) {
@@ -237,7 +241,9 @@ void write_prompt_rows(LanguageModel<D>& lm, Memory& m, const Prompt& prompt, in
     d.upload(m.ids, ids.data(), int64_t{rows} * 4);
     d.embed_add(m.x, m.ids, table, rows);
   };
-  const auto view = [&](const float* data, int64_t count) { return Tensor{data, DType::f32, {count, H}, nullptr}; };
+  const auto view = [&](const float* data, int64_t count) {
+    return Tensor{data, DType::f32, {count, H}, nullptr};
+  };
   const std::vector<int32_t> slots = text_slots(lm, text);  // every row of a prompt has a text id
   d.upload(m.ids, slots.data(), int64_t{rows} * 4);
   d.embed(m.x, m.ids, view(lm.text.rows, lm.text.capacity), rows);

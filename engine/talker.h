@@ -2,10 +2,11 @@
 //
 //   prompt rows ──► prefill ──► hidden, logits ──► sample c0 ──┐
 //                                                              ▼
-//       ┌───────────────► predict_codes: c1 .. c15 ──► next_row ──► talker_step ──► sample c0 of the next frame ─┐
-//       └────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//       ┌───────────────► predict_codes: c1 .. c15 ──► next_row ──► talker_step ──► sample the next c0 ──┐
+//       └────────────────────────────────────────────────────────────────────────────────────────────────┘
 //
-// One utterance's memory is one arena (Memory); the weights are placed once (LanguageModel). Start reading at next_frame.
+// One utterance's memory is one arena (Memory); the weights are placed once (LanguageModel). Start reading at
+// next_frame.
 #pragma once
 
 #include "engine/model.h"
@@ -22,7 +23,7 @@ namespace tts {
 
 constexpr int kPrefillRows{256};  // rows of one prefill block: bounds the scratch, not the prompt
 
-// ---- weights -----------------------------------------------------------------------------------------------------
+// ---- weights ----------------------------------------------------------------------------------------------
 
 // T(id) of every text id asked for so far: the projection depends on the id only, so a row is computed once.
 struct TextTable {
@@ -40,7 +41,8 @@ struct LanguageModel {
   TalkerWeights talker;                // placed on the device
   PredictorWeights predictor;
   std::vector<Tensor> code_tables;     // [K] E0, E1 .. E15, width H: the sum of section 8
-  std::vector<Tensor> predictor_rows;  // [K-1] what enters predictor passes: E0 .. E14, through the adapter where there is one
+  std::vector<Tensor> predictor_rows;  // [K-1] what enters predictor passes: E0 .. E14, through the adapter
+                                       // where there is one
   TextTable text;
   Owned quantised;                     // host memory of what was quantised at load
 };
@@ -49,7 +51,7 @@ struct LanguageModel {
 template <class D>
 std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> ids);
 
-// ---- memory of one utterance ---------------------------------------------------------------------------------------
+// ---- memory of one utterance ------------------------------------------------------------------------------
 
 struct MemoryShape {  // with the configuration, all that the layout depends on
   int positions = 0;  // prompt rows + frames
@@ -68,7 +70,7 @@ struct Stack {  // one transformer's caches and scratch
 
 struct Memory {
   Stack talker, predictor;
-  float* x = nullptr;           // [kPrefillRows][H] rows entering the talker; row 0 is the next row of the frame loop
+  float* x = nullptr;  // [kPrefillRows][H] rows entering the talker; row 0 is the next row of the frame loop
   float* hidden = nullptr;      // [H] after the final norm, of the last row
   float* logits = nullptr;      // [V]
   float* pass_x = nullptr;      // [K][h] rows of one pass
@@ -89,7 +91,7 @@ struct Memory {
 
 Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape);
 
-// ---- the graph, written once for all devices -------------------------------------------------------------------------
+// ---- the graph, written once for all devices --------------------------------------------------------------
 
 template <class D>
 void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stack& s, const Dims& m, float* x,
@@ -128,8 +130,10 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
 template <class D>
 void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules);
 
-// One frame: its remaining codes, the next row, the next talker step and the next c0. Host time per stage goes to `times`.
+// One frame: its remaining codes, the next row, the next talker step and the next c0. Host time per stage
+// goes to `times`.
 template <class D>
-void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows, StageTimes& times);
+void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
+                StageTimes& times);
 
 }  // namespace tts

@@ -24,7 +24,8 @@ void write_safetensors(const std::string& path, std::vector<std::pair<std::strin
   }
   header.end_object();
   std::string text = header.str();
-  text.resize((text.size() + 63) / 64 * 64 - 8, ' ');  // with the length in front, data begins at a multiple of 64
+  text.resize((text.size() + 63) / 64 * 64 - 8,
+              ' ');  // with the length in front, data begins at a multiple of 64
   if (text.size() < header.str().size()) text.resize(text.size() + 64, ' ');
   std::memcpy(text.data(), header.str().data(), header.str().size());
 

@@ -1,5 +1,5 @@
-// Writes a safetensors file (format: engine/safetensors.h). Tensors are laid out by falling element size, so that every one
-// begins at a multiple of its own.
+// Writes a safetensors file (format: engine/safetensors.h). Tensors are laid out by falling element size, so
+// that every one begins at a multiple of its own.
 #pragma once
 
 #include "engine/safetensors.h"

@@ -139,8 +139,7 @@ std::string pair_stem(const std::string& path) {
 
 }  // namespace
 
-// ---- files
-// ---------------------------------------------------------------------------------------------------------
+// ---- files ------------------------------------------------------------------------------------------------
 
 SavedVoice parse_voice(std::span<const std::byte> bytes, const std::string& origin) {
   const std::string_view file = as_text(bytes);
@@ -238,8 +237,7 @@ SavedVoice load_voice(const std::string& path) {
 
 void save_voice(const std::string& path, const SavedVoice& saved) { write_file(path, print_voice(saved)); }
 
-// ---- and checkpoints
-// -----------------------------------------------------------------------------------------------
+// ---- and checkpoints --------------------------------------------------------------------------------------
 
 uint64_t checkpoint_fingerprint(const ModelFiles& files) {
   const uint64_t hash = fnv(as_text(files.bytes("config.json")));

@@ -1,7 +1,9 @@
-// Talker and code predictor: field, name in the checkpoint and shape stand in one line, in the order of spec/model-files.md
-// section 5. This list is the only list: the same each() binds, uploads, quantises, prints and writes test models.
+// Talker and code predictor: field, name in the checkpoint and shape stand in one line, in the order of
+// spec/model-files.md section 5. This list is the only list: the same each() binds, uploads, quantises,
+// prints and writes test models.
 //
-// Visit is called as t(tensor, "name.weight", Shape{...}); `within(prefix, child)` descends with a name prefix.
+// Visit is called as t(tensor, "name.weight", Shape{...}); `within(prefix, child)` descends with a name
+// prefix.
 #pragma once
 
 #include "base/types.h"
@@ -53,7 +55,8 @@ struct TalkerWeights {  // talker.   316 tensors with 28 layers
   }
 };
 
-struct PredictorWeights {  // talker.code_predictor.   86 tensors (88 with the adapter) with 5 layers and 16 groups
+// talker.code_predictor.   86 tensors (88 with the adapter) with 5 layers and 16 groups
+struct PredictorWeights {
   std::vector<Tensor> embedding;  // [K-1] of [V, talker H]; entry j-1 is group j's
   std::vector<Tensor> head;       // [K-1] of [V, H]; entry g draws group g+1
   Tensor adapter, adapter_bias;   // empty when the widths are equal
@@ -67,7 +70,8 @@ struct PredictorWeights {  // talker.code_predictor.   86 tensors (88 with the a
     embedding.resize(passes);
     head.resize(passes);
     for (size_t j = 0; j < passes; ++j) {
-      t(embedding[j], format("talker.code_predictor.model.codec_embedding.{}.weight", j), Shape{m.V, c.talker.dims.H});
+      t(embedding[j], format("talker.code_predictor.model.codec_embedding.{}.weight", j),
+        Shape{m.V, c.talker.dims.H});
     }
     for (size_t j = 0; j < passes; ++j) {
       t(head[j], format("talker.code_predictor.lm_head.{}.weight", j), Shape{m.V, m.H});

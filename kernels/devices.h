@@ -1,5 +1,5 @@
-// The devices of this build, the switches, and the choice by name. The only file outside kernels/{cpu,cuda,reference} that
-// knows them all; the only one with a conditional for a back end.
+// The devices of this build, the switches, and the choice by name. The only file outside
+// kernels/{cpu,cuda,reference} that knows them all; the only one with a conditional for a back end.
 #pragma once
 
 #include "kernels/cpu/cpu.h"

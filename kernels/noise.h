@@ -1,6 +1,6 @@
-// The random numbers of the engine: Philox4x32-10, keyed by (seed, frame, code group, code), so a draw depends on nothing
-// else: not on chunks, threads, batch or device. Host and device compile this very text; every multiply-add is written as
-// one, so the bits agree everywhere.
+// The random numbers of the engine: Philox4x32-10, keyed by (seed, frame, code group, code), so a draw
+// depends on nothing else: not on chunks, threads, batch or device. Host and device compile this very text;
+// every multiply-add is written as one, so the bits agree everywhere.
 #pragma once
 
 #include <cmath>
@@ -34,7 +34,8 @@ TTS_EVERYWHERE Philox philox4x32(Philox counter, uint32_t key0, uint32_t key1) {
 }
 
 // log2 of a positive normal float: exponent + polynomial of the mantissa m in [sqrt(1/2), sqrt(2)), via
-// s = (m-1)/(m+1), log2(m) = 2/ln(2) * (s + s^3/3 + s^5/5 + s^7/7 + s^9/9); |s| < 0.1716, truncation < 2^-29 relative.
+// s = (m-1)/(m+1), log2(m) = 2/ln(2) * (s + s^3/3 + s^5/5 + s^7/7 + s^9/9); |s| < 0.1716, truncation < 2^-29
+// relative.
 TTS_EVERYWHERE float natural_log(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);

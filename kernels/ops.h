@@ -1,13 +1,15 @@
-// The list of what a device can do. One operation per line, shapes above it; a device that lacks one does not compile.
+// The list of what a device can do. One operation per line, shapes above it; a device that lacks one does not
+// compile.
 //
 // Conventions
 //   - order of arguments: outputs, inputs, weights, sizes, options;
-//   - float* and int32_t* point into device memory; Tensors hold device memory once `place` has been called on them;
-//   - activations are row-major f32 [rows][channels], time first; norms and biases (rank 1) are f32; matrices are
-//     [out][in] in f32, bf16, int8_rows or int4_blocks. int8: scales[M]. int4: 16 bytes per 32 weights of a row, byte j holds
-//     weight j in its low and weight j + 16 in its high nibble, each stored plus 8; scales[M][K/32], K a multiple of 32;
-//   - the arithmetic of one row never depends on how many rows share the call: batch = single, streamed = one-shot;
-//   - the readable version of every operation is in kernels/reference/, the cases that prove it in kernels/cases.h.
+//   - float* and int32_t* point into device memory; Tensors hold it once `place` has been called on them;
+//   - activations are row-major f32 [rows][channels], time first; norms and biases (rank 1) are f32; matrices
+//     are [out][in] in f32, bf16, int8_rows or int4_blocks. int8: scales[M]. int4: 16 bytes per 32 weights of
+//     a row, byte j holds weight j in its low and weight j + 16 in its high nibble, each stored plus 8;
+//     scales[M][K/32], K a multiple of 32;
+//   - the arithmetic of one row never depends on how many rows share the call: streamed = one-shot;
+//   - the readable version of every operation is in kernels/reference/, its cases in kernels/cases.h.
 #pragma once
 
 #include "base/types.h"
@@ -21,7 +23,7 @@
 
 namespace tts {
 
-// ---- weights of fused operations ---------------------------------------------------------------------------------
+// ---- weights of fused operations --------------------------------------------------------------------------
 
 struct Norm {       // y = weight * x / sqrt(mean(x^2) + eps)                       without bias (RMSNorm)
   Tensor weight;    // y = weight * (x - mean(x)) / sqrt(var(x) + eps) + bias       with bias (LayerNorm)
@@ -35,13 +37,15 @@ struct QkvWeights {
 
 enum class Act : uint8_t { none, relu, silu, gelu /* erf */, tanh, sigmoid, relu_tanh /* tanh(relu) */ };
 
-// A causal convolution, packed by pack_conv() or pack_transposed() below. A transposed convolution with kernel s or 2s and
-// stride s is a convolution with 1 or 2 taps and s*out channels: row t holds the s output rows of input row t.
+// A causal convolution, packed by pack_conv() or pack_transposed() below. A transposed convolution with
+// kernel s or 2s and stride s is a convolution with 1 or 2 taps and s*out channels: row t holds the s output
+// rows of input row t.
 struct Conv {
-  enum class Input : uint8_t { plain, snake, elu };  // applied to the input rows before they enter the history
+  enum class Input : uint8_t { plain, snake, elu };  // applied to the input rows before the history
   Tensor weight;    // [taps][in][out]; the last tap multiplies the newest row
   Tensor bias;      // [out]; may be empty
-  Tensor alpha;     // snake: exp(alpha), exp(beta) as stored in the file, log scale: y = x + sin(x e^alpha)^2 / (e^beta + 1e-9)
+  // snake: exp(alpha), exp(beta) as the file stores them: y = x + sin(x e^alpha)^2 / (e^beta + 1e-9)
+  Tensor alpha;
   Tensor beta;
   Input input = Input::plain;
   int in = 0, out = 0, taps = 1, dilation = 1, stride = 1;
@@ -49,18 +53,19 @@ struct Conv {
   int history_rows() const { return (taps - 1) * dilation + 1 - stride; }
 };
 
-// ---- encoders of reference audio -------------------------------------------------------------------------------------
+// ---- encoders of reference audio --------------------------------------------------------------------------
 
 struct Columns {              // columns [first, first + count) of rows of `width`
   int width = 0, first = 0, count = 0;
 };
 
-struct Neighbours {           // of a row: `taps` (odd) rows around it, `dilation` apart. Beyond the ends rows are reflected:
+// Of a row: `taps` (odd) rows around it, `dilation` apart. Beyond the ends rows are reflected:
+struct Neighbours {
   Columns columns;            // row -i is row i, row rows-1+i is row rows-1-i
   int taps = 1, dilation = 1;
 };
 
-// ---- attention -----------------------------------------------------------------------------------------------------
+// ---- attention --------------------------------------------------------------------------------------------
 
 struct KvCache {            // of one layer. Position p lives in slot p % capacity; each slot is [nkv][d].
   void* k = nullptr;        // after norm and rotation
@@ -76,11 +81,12 @@ struct Heads {
   const float* rope = nullptr;  // [positions][d]: d/2 cosines, then d/2 sines (fill_rope)
 };
 
-// ---- sampling ------------------------------------------------------------------------------------------------------
+// ---- sampling ---------------------------------------------------------------------------------------------
 
-// Progress of one utterance, in device memory; only the device changes it. An utterance starts with a cursor (and `seen`)
-// of zeros except position = P - 1, the position of the last prompt row. The draw of group 0 after the prefill makes it
-// {position P, frame 0, tokens 1} and writes codes[0][0]; every later draw of group 0 adds one to all three.
+// Progress of one utterance, in device memory; only the device changes it. An utterance starts with a cursor
+// (and `seen`) of zeros except position = P - 1, the position of the last prompt row. The draw of group 0
+// after the prefill makes it {position P, frame 0, tokens 1} and writes codes[0][0]; every later draw of
+// group 0 adds one to all three.
 struct Cursor {
   int32_t position;  // of the row that enters the talker next
   int32_t frame;     // the frame whose codes are being made; = tokens - 1
@@ -102,7 +108,7 @@ struct SampleRule {         // spec/sampling.md sections 2 and 3; the same for e
   int eos = 0;              // allowed inside the suppressed range, blocked for the first min_tokens tokens
   int first_suppressed = 0; // ids in [first_suppressed, V) except eos are never drawn
   int min_tokens = 0;
-  int max_tokens = 0;       // the token that reaches this number ends the item (Finish::length) and is discarded
+  int max_tokens = 0;       // the token that reaches this number ends the item (Finish::length), discarded
 };
 
 struct SampleState {        // all device memory
@@ -111,7 +117,8 @@ struct SampleState {        // all device memory
   int groups = 0;
   uint32_t* seen = nullptr;         // bitmap of group-0 tokens chosen so far, [ceil(V/32)]
   float* scores = nullptr;          // [V] scratch; holds the processed scores (-inf where dropped) afterwards
-  const int32_t* forced = nullptr;  // teacher forcing: [frames + 1][groups] codes that are taken instead of the drawn ones
+  // Teacher forcing: [frames + 1][groups] codes that are taken instead of the drawn ones.
+  const int32_t* forced = nullptr;
 };
 
 // ---- the code predictor as one operation (optional) -----------------------------------------------------------------
@@ -137,16 +144,16 @@ struct PredictorFrame {               // spec/talker.md section 7, K = rules.siz
 // ---- the list ------------------------------------------------------------------------------------------------------
 
 template <class D>
-concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w, const Norm& norm,
-                          const QkvWeights& qkv, const KvCache& cache, const Heads& heads, const Conv& conv,
-                          const Neighbours& neighbours, const Columns& columns, const SampleRule& rule,
-                          const SampleState& state, const Cursor* cursor, const int32_t* ids, int32_t* codes,
-                          const Tensor* tables, int rows, int n, Act act, void* to, const void* from, int64_t bytes,
-                          const char* name) {
+concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w,
+                          const Norm& norm, const QkvWeights& qkv, const KvCache& cache, const Heads& heads,
+                          const Conv& conv, const Neighbours& neighbours, const Columns& columns,
+                          const SampleRule& rule, const SampleState& state, const Cursor* cursor,
+                          const int32_t* ids, int32_t* codes, const Tensor* tables, int rows, int n, Act act,
+                          void* to, const void* from, int64_t bytes, const char* name) {
   // --- matrices
   // y[rows,M]  = act( x[rows,K] . w[M,K]^T + bias[M] )                     bias may be empty
   { d.linear(y, x, w, w, rows, act) } -> std::same_as<void>;
-  // y[rows,M] += scale[M] * ( x[rows,K] . w[M,K]^T + bias[M] )             residual; bias and scale may be empty
+  // y[rows,M] += scale[M] * ( x[rows,K] . w[M,K]^T + bias[M] )       residual; bias and scale may be empty
   { d.linear_add(y, x, w, w, w, rows) } -> std::same_as<void>;
   // y[rows,(nq+2nkv)d] = norm(x[rows,H]) . (q | k | v)^T
   { d.qkv(y, x, norm, qkv, rows) } -> std::same_as<void>;
@@ -156,9 +163,9 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.norm(y, x, norm, rows) } -> std::same_as<void>;
 
   // --- attention
-  // y[rows,nq*d] = attention of x[rows,(nq+2nkv)d] (q | k | v per row) over the cache and these rows. Per-head RMSNorm of
-  // q and k first when the weights [d] are not empty, then rotation, then the rows are appended to the cache, from
-  // *position on; softmax over positions in ascending order; scale 1/sqrt(d).
+  // y[rows,nq*d] = attention of x[rows,(nq+2nkv)d] (q | k | v per row) over the cache and these rows.
+  // Per-head RMSNorm of q and k first when the weights [d] are not empty, then rotation, then the rows are
+  // appended to the cache, from *position on; softmax over positions in ascending order; scale 1/sqrt(d).
   { d.attend(y, x, w, w, cache, heads, ids, rows) } -> std::same_as<void>;
 
   // --- embeddings
@@ -166,7 +173,7 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.embed(y, ids, w, rows) } -> std::same_as<void>;
   // y[rows,H] += table[ids[rows]]                                          a negative id adds nothing
   { d.embed_add(y, ids, w, rows) } -> std::same_as<void>;
-  // y[rows,H]  = sum over groups g, in order, of tables[g][codes[rows,groups]]; `tables` is an array on the host, an empty
+  // y[rows,H]  = sum over groups g, in order, of tables[g][codes[rows,groups]]; `tables`: host; an empty
   //              table adds nothing (the codec sums its semantic and its acoustic groups apart)
   { d.sum_codes(y, codes, tables, n, rows) } -> std::same_as<void>;
   // y[1,H]     = table[ codes[cursor.frame][group] ]                       input of a predictor pass
@@ -176,11 +183,11 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.next_row(y, state, tables, x, n) } -> std::same_as<void>;
 
   // --- sampling (spec/sampling.md); nothing travels to the host
-  // Draws the code of rule.group from logits[V] into codes. Group 0 belongs to the next frame: it advances the cursor,
-  // keeps the penalty bitmap and sets `finish`. Once `finish` is set, sampling does nothing.
+  // Draws the code of rule.group from logits[V] into codes. Group 0 belongs to the next frame: it advances
+  // the cursor, keeps the penalty bitmap and sets `finish`. Once `finish` is set, sampling does nothing.
   { d.sample(state, x, rule, n) } -> std::same_as<void>;
 
-  // --- convolutions (spec/codec-decoder.md section 3); history[history_rows()][in] in and out, zero at the start
+  // --- convolutions (spec/codec-decoder.md section 3); history[history_rows()][in] in and out, first zero
   // y[rows/stride,out]  = conv(input(x[rows,in]))
   { d.conv(y, x, conv, history, rows) } -> std::same_as<void>;
   // y[rows/stride,out] += conv(input(x[rows,in]))
@@ -191,17 +198,17 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.clamp(y, x, n) } -> std::same_as<void>;
 
   // --- encoders of reference audio (spec/speaker-encoder.md section 5, spec/codec-encoder.md section 4.5)
-  // y[rows,taps*count] = the neighbours of each row, oldest first, of the columns of x plus z[rows,count]; z may be null
+  // y[rows,taps*count] = the neighbours of each row, oldest first, of columns of x plus z[rows,count] or 0
   { d.unfold(y, x, z, neighbours, rows) } -> std::same_as<void>;
   // columns of y[rows,width] = x[rows,count]
   { d.insert(y, x, columns, rows) } -> std::same_as<void>;
-  // y[2C] = per channel of x[rows,C]: mean over the rows, then sqrt(max(variance, 1e-12)); the rows weighted by the softmax
-  // over the rows of z[rows,C], or equally when z is null
+  // y[2C] = per channel of x[rows,C]: mean over the rows, then sqrt(max(variance, 1e-12)); the rows weighted
+  // by the softmax over the rows of z[rows,C], or equally when z is null
   { d.pool(y, x, z, n, rows) } -> std::same_as<void>;
   // y[rows,C] += scale[C] * x[rows,C]                                      scale: z
   { d.add_scaled(y, x, z, n, rows) } -> std::same_as<void>;
-  // codes[rows,groups] column `group` = the row of table[V,W] nearest to x[rows,W], the lowest of equals, and x -= that row;
-  // -1 when no distance is finite                                          groups, group: n; x: y
+  // codes[rows,groups] column `group` = the row of table[V,W] nearest to x[rows,W], the lowest of equals, and
+  // x -= that row; -1 when no distance is finite                       groups, group: n; x: y
   { d.nearest_code(codes, y, w, n, n, rows) } -> std::same_as<void>;
 
   // *counter += n
@@ -217,14 +224,15 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.copy(to, from, bytes) } -> std::same_as<void>;
   { d.download(to, from, bytes) } -> std::same_as<void>;  // waits: the only operation that does
 
-  // --- progress. The host learns that a frame is done without waiting for it: publish() stands at the end of a frame's work
-  // and makes the cursor of that moment visible; peek() returns the newest visible one. On the CPU both are plain memory.
+  // --- progress. The host learns that a frame is done without waiting for it: publish() stands at the end of
+  // a frame's work and makes the cursor of that moment visible; peek() returns the newest visible one. On the
+  // CPU both are plain memory.
   { d.publish(cursor) } -> std::same_as<void>;
   { d.peek(cursor) } -> std::same_as<Cursor>;
-  // --- what a device says about itself. Constructed as D(const DeviceOptions&); Exit::device with what was found and what
-  // is needed when it cannot run here.
-  { D::kind() } -> std::convertible_to<std::string_view>;  // "reference", "cpu", "cuda", "emulator": what --device takes
-  { d.name() } -> std::same_as<std::string>;               // of the processor, with the instruction sets or capability used
+  // --- what a device says about itself. Constructed as D(const DeviceOptions&); Exit::device with what was
+  // found and what is needed when it cannot run here.
+  { D::kind() } -> std::convertible_to<std::string_view>;  // what --device takes
+  { d.name() } -> std::same_as<std::string>;               // of the processor, with what it uses of it
   { d.threads() } -> std::same_as<int>;                    // host threads that compute
   { d.memory_bytes() } -> std::same_as<int64_t>;           // allocated on the device now
   { d.counters() } -> std::same_as<Counters>;
@@ -243,11 +251,11 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // the products in `body`: the prefill, whose rows always come together. Without it the engine calls body().
 };
 
-// ---- helpers that prepare weights on the host ------------------------------------------------------------------------
+// ---- helpers that prepare weights on the host -------------------------------------------------------------
 
 // [out][in][taps] as stored -> [taps][in][out]
 void pack_conv(float* packed, const Tensor& weight);
-// transposed, [in][out][kernel] as stored, kernel = stride or 2*stride -> [kernel/stride taps][in][stride*out]
+// transposed, [in][out][kernel] as stored, kernel = stride or 2*stride -> [kernel/stride][in][stride*out]
 void pack_transposed(float* packed, const Tensor& weight, int stride);
 // table [positions][d]; frequencies and angles in f32 as the official implementation computes them
 void fill_rope(float* table, int positions, int d, double theta);

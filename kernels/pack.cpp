@@ -47,15 +47,17 @@ void with_elements(const Tensor& weight, const Pack& pack) {
   }
 }
 
-// A transposition in tiles: reads whole cache lines of kTileColumns floats from kTileOut rows and writes runs of kTileOut
-// floats. Row by row every element would touch another page: 0.46 s of processor time for the published decoder, not 0.23.
+// A transposition in tiles: reads whole cache lines of kTileColumns floats from kTileOut rows and writes runs
+// of kTileOut floats. Row by row every element would touch another page: 0.46 s of processor time for the
+// published decoder, not 0.23.
 constexpr int64_t kTileOut{64};
 constexpr int64_t kTileColumns{16};
 
 template <class T>
 void pack_tile(float* packed, const T* from, const Shape& s, int64_t first_out, int64_t first_column) {
   const int64_t out = s[0], in = s[1], taps = s[2], columns = in * taps;
-  const int64_t outs = std::min(kTileOut, out - first_out), end = std::min(first_column + kTileColumns, columns);
+  const int64_t outs = std::min(kTileOut, out - first_out),
+                end = std::min(first_column + kTileColumns, columns);
   for (int64_t c = first_column; c < end; ++c) {
     float* to = packed + (c % taps * in + c / taps) * out + first_out;
     const T* column = from + first_out * columns + c;
@@ -74,7 +76,8 @@ void pack_conv(float* packed, const Tensor& weight) {
   });
 }
 
-// Output row t*stride + r takes tap r of input row t and tap r + stride of input row t - 1; the newest row is the last tap.
+// Output row t*stride + r takes tap r of input row t and tap r + stride of input row t - 1; the newest row is
+// the last tap.
 void pack_transposed(float* packed, const Tensor& weight, int stride) {
   const int64_t in = weight.shape[0], out = weight.shape[1], kernel = weight.shape[2];
   check(stride > 0 && (kernel == stride || kernel == 2 * stride), Exit::internal,
@@ -91,8 +94,8 @@ void pack_transposed(float* packed, const Tensor& weight, int stride) {
   });
 }
 
-// spec/talker.md section 5: w[i] = theta^(-2i/d). The power and its reciprocal are rounded to f32 one after the other, so
-// is the angle; cosine and sine of that f32 angle are correctly rounded.
+// spec/talker.md section 5: w[i] = theta^(-2i/d). The power and its reciprocal are rounded to f32 one after
+// the other, so is the angle; cosine and sine of that f32 angle are correctly rounded.
 void fill_rope(float* table, int positions, int d, double theta) {
   const int half = d / 2;
   for (int i = 0; i < half; ++i) {

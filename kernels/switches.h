@@ -1,4 +1,4 @@
-// Every optimisation can be switched off by name (--ablate NAME); each name has an entry in perf_journal/ and the reverse.
+// Every optimisation can be switched off by name (--ablate NAME); each has an entry in perf_journal/.
 // How a device is asked for, and what it says about itself and its counters.
 #pragma once
 

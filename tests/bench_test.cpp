@@ -22,7 +22,9 @@ using Words = std::vector<std::string>;
 
 Finished bench(const Words& words) { return run(TTS_BIN_DIR "/tts-bench", words); }
 
-std::string golden_model_path() { return std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-custom-voice"; }
+std::string golden_model_path() {
+  return std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-custom-voice";
+}
 
 std::vector<Json> lines_of(const std::string& text) {
   std::vector<Json> lines;
@@ -75,8 +77,8 @@ TEST_CASE("a random checkpoint speaks as long as it may") {
   REQUIRE(bench({"checkpoint", "--size", "tiny", "--tokenizer",
                  std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-base", path})
               .exit == 0);
-  const Finished spoken = tts_gen({"-m", path, "--seed", "1", "--guard", "off", "--max-new-tokens", "9", "-j", "1", "--json", "-o",
-                                   folder.file("a.wav"), "Hello."});
+  const Finished spoken = tts_gen({"-m", path, "--seed", "1", "--guard", "off", "--max-new-tokens", "9", "-j",
+                                   "1", "--json", "-o", folder.file("a.wav"), "Hello."});
   INFO(spoken.err);
   CHECK(spoken.exit == 6);  // a limit ended it, not its own end token
   const std::vector<Json> lines = lines_of(spoken.out);
@@ -86,7 +88,8 @@ TEST_CASE("a random checkpoint speaks as long as it may") {
 }
 
 TEST_CASE("a player that starts with the first chunk waits for every late one") {
-  // 100 ms of audio each at a rate of 1000: the player is dry at 110, then at 310 (the second came 20 ms late and played at once).
+  // 100 ms of audio each at a rate of 1000: the player is dry at 110, then at 310 (the second came 20 ms late
+  // and played at once).
   const std::vector<Arrival> arrivals{{10, 100}, {130, 100}, {200, 100}};
   const Playback p = play(arrivals, 1000);
   CHECK(p.first_audio_ms == 10);
@@ -107,7 +110,8 @@ TEST_CASE("the null sink plays in real time, counts a dry spell once, and never 
   sink.finish();
   CHECK(sink.played() == 105);
   CHECK(sink.underruns() >= 1);
-  CHECK(steady_clock::now() - begin >= milliseconds(190));  // 50 ms at once, a pause until 150, 55 more in steps of 10
+  CHECK(steady_clock::now() - begin >=
+        milliseconds(190));  // 50 ms at once, a pause until 150, 55 more in steps of 10
 }
 
 TEST_CASE("quantiles and deviation") {
@@ -126,16 +130,26 @@ TEST_CASE("every report gives one JSON line with machine, commit and command") {
     std::vector<const char*> numbers;
   };
   const Case cases[] = {
-      {{"--label", "short", "--repeats", "1", "--frames", "4"}, "speech", 1, {"rtf", "tok_s", "ttfa_ms", "peak_rss_mb", "prefill_ms",
-       "talker_ms", "predictor_ms", "codec_ms", "syncs_per_frame", "launches_per_frame", "load_ms"}},
-      {{"stream", "--label", "short", "--repeats", "2", "--frames", "6"}, "stream", 1,
+      {{"--label", "short", "--repeats", "1", "--frames", "4"},
+       "speech",
+       1,
+       {"rtf", "tok_s", "ttfa_ms", "peak_rss_mb", "prefill_ms", "talker_ms", "predictor_ms", "codec_ms",
+        "syncs_per_frame", "launches_per_frame", "load_ms"}},
+      {{"stream", "--label", "short", "--repeats", "2", "--frames", "6"},
+       "stream",
+       1,
        {"ttfa_ms", "ttfa_p95_ms", "jitter_ms", "underruns"}},
       {{"floors", "--frames", "4"}, "floors", 3, {"frame_ms", "floor_ms", "distance", "mbytes", "gflop"}},
       {{"positions", "--frames", "130"}, "positions", 2, {"position", "frame_ms", "cpu_frame_ms"}},
       {{"positions", "--frames", "64", "--from", "40"}, "positions", 1, {"position", "frame_ms"}},
-      {{"assistant", "--repeats", "1", "--frames", "6"}, "assistant", 1, {"init_ms", "first_ever_ms", "ttfa_ms", "ready_mb",
-       "longest_push_us", "underruns"}},
-      {{"start", "--label", "short", "--repeats", "1", "--frames", "2"}, "start", 2, {"first_sample_ms", "total_ms", "still_cached_mb"}},
+      {{"assistant", "--repeats", "1", "--frames", "6"},
+       "assistant",
+       1,
+       {"init_ms", "first_ever_ms", "ttfa_ms", "ready_mb", "longest_push_us", "underruns"}},
+      {{"start", "--label", "short", "--repeats", "1", "--frames", "2"},
+       "start",
+       2,
+       {"first_sample_ms", "total_ms", "still_cached_mb"}},
   };
   const std::string model = golden_model_path();
   for (const Case& c : cases) {
@@ -158,14 +172,15 @@ TEST_CASE("every report gives one JSON line with machine, commit and command") {
 }
 
 TEST_CASE("--line is one flat object for comparisons, of exactly the frames asked for") {
-  const Finished done = bench({"-m", golden_model_path(), "-j", "1", "--line", "--label", "short", "--frames", "5", "--repeats", "1"});
+  const Finished done = bench({"-m", golden_model_path(), "-j", "1", "--line", "--label", "short", "--frames",
+                               "5", "--repeats", "1"});
   REQUIRE(done.exit == 0);
   const std::vector<Json> lines = lines_of(done.out);
   REQUIRE(lines.size() == 1);
   std::vector<std::string> names;
   for (const auto& [name, value] : lines[0].members()) names.push_back(name);
-  CHECK(names == std::vector<std::string>{"frames", "load_ms", "prefill_ms", "talker_ms", "predictor_ms", "codec_ms", "total_ms",
-                                          "ttfa_ms"});
+  CHECK(names == std::vector<std::string>{"frames", "load_ms", "prefill_ms", "talker_ms", "predictor_ms",
+                                          "codec_ms", "total_ms", "ttfa_ms"});
   CHECK(lines[0].at("frames").integer(0, 10) == 5);
 }
 

@@ -1,5 +1,6 @@
-// A comparison that cannot fail proves nothing: in a reduced copy of the recordings, one value of every kind is changed, real
-// numbers by 0.5, integers by 1, and golden_test must fail each time; unchanged it must pass.
+// A comparison that cannot fail proves nothing: in a reduced copy of the recordings, one value of every kind
+// is changed, real numbers by 0.5, integers by 1, and golden_test must fail each time; unchanged it must
+// pass.
 #include "base/file.h"
 #include "base/json.h"
 #include "catch.h"
@@ -34,8 +35,9 @@ void reduce(const fs::path& to) {
     copy_into(to, fs::path("models") / model);
     for (const std::string& name : cases) copy_into(to, fs::path("cases") / model / name);
   }
-  for (const char* file : {"index.json", "audio.json", "audio.safetensors", "resample.json", "resample.safetensors",
-                           "sampling.json", "sampling.safetensors", "tokenizer", "models/tiny-custom-voice"}) {
+  for (const char* file :
+       {"index.json", "audio.json", "audio.safetensors", "resample.json", "resample.safetensors",
+        "sampling.json", "sampling.safetensors", "tokenizer", "models/tiny-custom-voice"}) {
     copy_into(to, file);
   }
 }
@@ -81,14 +83,16 @@ std::map<std::string, Place> one_of_each(const fs::path& directory, const std::s
       if (kind.starts_with("wave_")) kind = "wave";
       if (entry.path().filename() == "encoder.safetensors" && prefix == "codec.") kind = "encoder." + kind;
       else kind = prefix + kind;
-      const Place place{entry.path(), static_cast<std::streamoff>(8 + length) + begin, facts.at("dtype").text() == "I64"};
+      const Place place{entry.path(), static_cast<std::streamoff>(8 + length) + begin,
+                        facts.at("dtype").text() == "I64"};
       if (!empty) places.emplace(kind, place);
     }
   }
   return places;
 }
 
-void must_notice(const fs::path& directory, const std::string& kind, const std::string& only, const Place& place) {
+void must_notice(const fs::path& directory, const std::string& kind, const std::string& only,
+                 const Place& place) {
   INFO(kind << " in " << place.file.string());
   place.integer ? add<int64_t>(place, 1) : add<float>(place, 0.5f);
   CHECK_FALSE(passes(directory, only));
@@ -104,8 +108,10 @@ void replace_in(const fs::path& file, const std::string& from, const std::string
 }
 
 const std::string kCaseKinds =
-    "input_ids,instruct_ids,ref_ids,speaker_embedding,ref_codes,prompt,prefill_positions,trailing,tts_pad,prefill_layers,"
-    "prefill_hidden,hidden,logits,tokens,scores,step_inputs,step_positions,predictor_logits,codes,decode_codes,wave";
+    "input_ids,instruct_ids,ref_ids,speaker_embedding,ref_codes,prompt,prefill_positions,trailing,tts_pad,"
+    "prefill_layers,"
+    "prefill_hidden,hidden,logits,tokens,scores,step_inputs,step_positions,predictor_logits,codes,decode_"
+    "codes,wave";
 
 }  // namespace
 
@@ -121,8 +127,9 @@ TEST_CASE("a changed value of any kind fails the comparison with the recordings"
     }
     return all;
   }();
-  const std::string speaker_kinds = "speaker.logmel,speaker.block0,speaker.block1,speaker.block2,speaker.block3,speaker.mfa,"
-                                    "speaker.asp,speaker.embedding";
+  const std::string speaker_kinds =
+      "speaker.logmel,speaker.block0,speaker.block1,speaker.block2,speaker.block3,speaker.mfa,"
+      "speaker.asp,speaker.embedding";
   REQUIRE(passes(directory, kCaseKinds + ",scalars,margins"));
   REQUIRE(passes(directory, codec_kinds));
   REQUIRE(passes(directory, speaker_kinds));

@@ -82,7 +82,8 @@ void try_all(const std::string& model, const std::string& name, const std::vecto
         continue;
       }
       CHECK(refusal.exit == Exit::bad_input);
-      // An element taken out of a list leaves a shorter list, and enc_dim taken out its default: other rules break.
+      // An element taken out of a list leaves a shorter list, and enc_dim taken out its default: other rules
+      // break.
       const bool element = value.empty() && (field.path.ends_with(']') || field.path.ends_with("enc_dim"));
       if (!element) CHECK(refusal.message == wanted_message(name, field, description));
       ++tally.refused;

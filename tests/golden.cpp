@@ -10,9 +10,10 @@
 
 namespace tts::golden {
 
-// ---- files -------------------------------------------------------------------------------------------------------------
+// ---- files ------------------------------------------------------------------------------------------------
 
-// The recorded files are our own test data: a plain reader, so that a fault of the engine's reader cannot hide here.
+// The recorded files are our own test data: a plain reader, so that a fault of the engine's reader cannot
+// hide here.
 File::File(const std::string& path) : path_(path) {
   const std::string bytes = read_text(path, int64_t{1} << 30);
   uint64_t header = 0;
@@ -23,9 +24,11 @@ File::File(const std::string& path) : path_(path) {
     Stored s;
     s.name = name;
     s.file = path;
-    for (const Json& n : entry.at("shape").items()) s.shape.size[static_cast<size_t>(s.shape.rank++)] = n.integer(0, 1 << 30);
+    for (const Json& n : entry.at("shape").items())
+      s.shape.size[static_cast<size_t>(s.shape.rank++)] = n.integer(0, 1 << 30);
     const auto count = static_cast<size_t>(element_count(s.shape));
-    const char* at = bytes.data() + 8 + header + entry.at("data_offsets").items()[0].integer(0, int64_t{1} << 40);
+    const char* at =
+        bytes.data() + 8 + header + entry.at("data_offsets").items()[0].integer(0, int64_t{1} << 40);
     s.integers = entry.at("dtype").text() == "I64";
     if (s.integers) {
       s.whole.resize(count);
@@ -72,7 +75,7 @@ std::vector<std::string> folders(const std::string& parent) {
   return out;
 }
 
-// ---- comparisons ---------------------------------------------------------------------------------------------------------
+// ---- comparisons ------------------------------------------------------------------------------------------
 
 bool Tally::wants(const std::string& kind) {
   if (only_.empty() || only_.contains(kind)) return true;
@@ -80,7 +83,8 @@ bool Tally::wants(const std::string& kind) {
   return false;
 }
 
-void Tally::record(const std::string& kind, const std::string& place, double error, bool good, const std::string& why) {
+void Tally::record(const std::string& kind, const std::string& place, double error, bool good,
+                   const std::string& why) {
   Row& row = rows_[kind];
   (good ? row.passed : row.failed) += 1;
   if (!(error <= row.worst)) {
@@ -130,7 +134,8 @@ void Tally::equal(const std::string& kind, const Stored& want, std::span<const i
   size_t at = 0;
   while (at < got.size() && got[at] == want.whole[at]) ++at;
   const bool good = at == got.size();
-  record(kind, place, good ? 0 : 1, good, good ? "" : format("at {}: expected {}, got {}", at, want.whole[at], got[at]));
+  record(kind, place, good ? 0 : 1, good,
+         good ? "" : format("at {}: expected {}, got {}", at, want.whole[at], got[at]));
 }
 
 void Tally::snr(const std::string& kind, const Stored& want, std::span<const float> got, double bound_db) {
@@ -140,10 +145,12 @@ void Tally::snr(const std::string& kind, const Stored& want, std::span<const flo
 
 void Tally::scalar(const std::string& kind, const std::string& place, double want, double got, double bound) {
   const double error = std::abs(want - got);
-  record(kind, place, error, error <= bound, format("expected {}, got {}, allowed difference {}", want, got, bound));
+  record(kind, place, error, error <= bound,
+         format("expected {}, got {}, allowed difference {}", want, got, bound));
 }
 
-void Tally::text(const std::string& kind, const std::string& place, const std::string& want, const std::string& got) {
+void Tally::text(const std::string& kind, const std::string& place, const std::string& want,
+                 const std::string& got) {
   record(kind, place, want == got ? 0 : 1, want == got, format("expected {}, got {}", want, got));
 }
 
@@ -160,17 +167,20 @@ int Tally::passed() const {
 int Tally::failed() const {
   int n = 0;
   for (const auto& [kind, row] : rows_) n += row.failed;
-  for (const std::string& kind : only_) n += rows_.contains(kind) ? 0 : 1;  // asked for, but nothing of it was there
+  for (const std::string& kind : only_)
+    n += rows_.contains(kind) ? 0 : 1;  // asked for, but nothing of it was there
   return n;
 }
 
 void Tally::print() const {
   std::printf("%-24s %8s %8s  %-12s %s\n", "kind", "passed", "failed", "worst error", "where");
   for (const auto& [kind, row] : rows_) {
-    std::printf("%-24s %8d %8d  %-12.3g %s\n", kind.c_str(), row.passed, row.failed, row.worst, row.place.c_str());
+    std::printf("%-24s %8d %8d  %-12.3g %s\n", kind.c_str(), row.passed, row.failed, row.worst,
+                row.place.c_str());
   }
   for (const std::string& kind : only_) {
-    if (!rows_.contains(kind)) std::printf("FAILED %s: asked for with --only, but nothing of it is stored\n", kind.c_str());
+    if (!rows_.contains(kind))
+      std::printf("FAILED %s: asked for with --only, but nothing of it is stored\n", kind.c_str());
   }
   if (!left_out_.empty()) {
     std::printf("left out by --only:");

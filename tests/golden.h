@@ -1,5 +1,6 @@
-// Recorded numbers of the official implementation, and the bookkeeping that makes absence a failure: every stored tensor and
-// every expected scalar must be read by exactly one comparison; what nobody asked for is reported as failed.
+// Recorded numbers of the official implementation, and the bookkeeping that makes absence a failure: every
+// stored tensor and every expected scalar must be read by exactly one comparison; what nobody asked for is
+// reported as failed.
 #pragma once
 
 #include "base/json.h"
@@ -37,7 +38,8 @@ class Tally {
   void equal(const std::string& kind, const Stored& want, std::span<const int32_t> got);
   void snr(const std::string& kind, const Stored& want, std::span<const float> got, double bound_db);
   void scalar(const std::string& kind, const std::string& place, double want, double got, double bound);
-  void text(const std::string& kind, const std::string& place, const std::string& want, const std::string& got);
+  void text(const std::string& kind, const std::string& place, const std::string& want,
+            const std::string& got);
   void fail(const std::string& kind, const std::string& place, const std::string& why);
 
   int passed() const;
@@ -50,7 +52,8 @@ class Tally {
     double worst = 0;
     std::string place;
   };
-  void record(const std::string& kind, const std::string& place, double error, bool good, const std::string& why);
+  void record(const std::string& kind, const std::string& place, double error, bool good,
+              const std::string& why);
   std::set<std::string> only_, left_out_;
   std::map<std::string, Row> rows_;
 };

@@ -1,4 +1,5 @@
-// cases/: prompt rows, prefill, every talker step and predictor pass under teacher forcing, then the free run.
+// cases/: prompt rows, prefill, every talker step and predictor pass under teacher forcing, then the free
+// run.
 #include "codec/codec.h"
 #include "codec/resample.h"
 #include "engine/session.h"
@@ -14,7 +15,8 @@ namespace tts::golden {
 
 namespace {
 
-// The goldens' own statement: a float64 recomputation differs by at most 2e-6, so 1e-5 is a safe bound for f32.
+// The goldens' own statement: a float64 recomputation differs by at most 2e-6, so 1e-5 is a safe bound for
+// f32.
 constexpr double kRelativeError{1e-5};
 
 template <class D>
@@ -50,7 +52,7 @@ struct Case {
   int item;
 };
 
-// ---- the call --------------------------------------------------------------------------------------------------------
+// ---- the call ---------------------------------------------------------------------------------------------
 
 // An argument of the public call: a scalar for all items, or a list with one entry per item. null: absent.
 const Json* argument(const Case& c, std::string_view name) {
@@ -78,14 +80,16 @@ void read_sampling(const Case& c, SpeakRequest& request) {
   number("subtalker_temperature", s.sub_temperature);
   number("subtalker_top_p", s.sub_top_p);
   if (given.has("top_k")) s.top_k = static_cast<int>(given.at("top_k").integer(0, 1 << 20));
-  if (given.has("subtalker_top_k")) s.sub_top_k = static_cast<int>(given.at("subtalker_top_k").integer(0, 1 << 20));
+  if (given.has("subtalker_top_k"))
+    s.sub_top_k = static_cast<int>(given.at("subtalker_top_k").integer(0, 1 << 20));
   s.max_new_tokens = static_cast<int>(c.json.at("max_new_tokens").integer(2, 1 << 20));
 }
 
 SpeakRequest read_request(const Case& c, const Model& model) {
   SpeakRequest request;
   const Json& text = c.json.at("text");
-  request.text = text.kind() == Json::Kind::array ? text.items()[static_cast<size_t>(c.item)].text() : text.text();
+  request.text =
+      text.kind() == Json::Kind::array ? text.items()[static_cast<size_t>(c.item)].text() : text.text();
   request.speaker = text_argument(c, "speaker", "");
   request.language = text_argument(c, "language", "auto");
   request.instruct = text_argument(c, "instruct", "");
@@ -109,39 +113,43 @@ SpeakRequest read_request(const Case& c, const Model& model) {
   return request;
 }
 
-// ---- the reference of a cloned voice ---------------------------------------------------------------------------------------
+// ---- the reference of a cloned voice ----------------------------------------------------------------------
 
-// The official package encodes the clips of one call in one batch, zero-padded to the longest: the last frame of a shorter
-// clip then sees zeros instead of its own padding.
+// The official package encodes the clips of one call in one batch, zero-padded to the longest: the last frame
+// of a shorter clip then sees zeros instead of its own padding.
 template <class D>
 void check_reference(Bench<D>& b, Case& c, Clips& clips, Tally& tally) {
   if (!c.file.has(c.prefix + "speaker_embedding")) return;
   std::vector<float> audio = clips.at_24k(argument(c, "ref_audio")->text());
   const std::string vector_name = c.prefix + "speaker_embedding", codes_name = c.prefix + "ref_codes";
   if (tally.wants("speaker_embedding")) {
-    tally.close("speaker_embedding", c.file.take(vector_name), b.speaker_encoder->encode(audio), kRelativeError);
+    tally.close("speaker_embedding", c.file.take(vector_name), b.speaker_encoder->encode(audio),
+                kRelativeError);
   }
   if (!c.file.has(codes_name) || !tally.wants("ref_codes")) return;
   const auto frames = static_cast<size_t>(c.file.peek(codes_name).shape[0]);
   if (const Json* all = c.json.at("arguments").find("ref_audio"); all->kind() == Json::Kind::array) {
-    for (const Json& other : all->items()) audio.resize(std::max(audio.size(), clips.at_24k(other.text()).size()), 0.0f);
+    for (const Json& other : all->items())
+      audio.resize(std::max(audio.size(), clips.at_24k(other.text()).size()), 0.0f);
   }
   std::vector<int32_t> codes = b.encoder->encode(audio);
   codes.resize(std::min(codes.size(), frames * static_cast<size_t>(b.model.config.talker.groups)));
   tally.equal("ref_codes", c.file.take(codes_name), codes);
 }
 
-// ---- under teacher forcing ---------------------------------------------------------------------------------------------
+// ---- under teacher forcing --------------------------------------------------------------------------------
 
 struct Recorder {
   Case& c;
   Tally& tally;
 
   void close(const char* kind, std::span<const float> got) {
-    if (c.file.has(c.prefix + kind) && tally.wants(kind)) tally.close(kind, c.file.take(c.prefix + kind), got, kRelativeError);
+    if (c.file.has(c.prefix + kind) && tally.wants(kind))
+      tally.close(kind, c.file.take(c.prefix + kind), got, kRelativeError);
   }
   void equal(const char* kind, std::span<const int32_t> got) {
-    if (c.file.has(c.prefix + kind) && tally.wants(kind)) tally.equal(kind, c.file.take(c.prefix + kind), got);
+    if (c.file.has(c.prefix + kind) && tally.wants(kind))
+      tally.equal(kind, c.file.take(c.prefix + kind), got);
   }
 };
 
@@ -152,7 +160,9 @@ std::vector<float> fetch(D& d, const float* from, int64_t count) {
   return out;
 }
 
-void append(std::vector<float>& to, const std::vector<float>& from) { to.insert(to.end(), from.begin(), from.end()); }
+void append(std::vector<float>& to, const std::vector<float>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
 
 // Prompt rows, every layer over them, the final norm: one block, since recorded prompts are short.
 template <class D>
@@ -166,7 +176,8 @@ void check_prefill_stages(Bench<D>& b, const Prompt& prompt, Recorder& record) {
   record.close("prompt", fetch(d, m.x, int64_t{rows} * dims.H));
   std::vector<float> layers;
   for (size_t l = 0; l < b.lm.talker.layers.size(); ++l) {
-    decoder_layer(d, b.lm.talker.layers[l], m.talker.caches[l], m.talker, dims, m.x, m.prefill_position, rows);
+    decoder_layer(d, b.lm.talker.layers[l], m.talker.caches[l], m.talker, dims, m.x, m.prefill_position,
+                  rows);
     append(layers, fetch(d, m.x, int64_t{rows} * dims.H));
   }
   record.close("prefill_layers", layers);
@@ -210,7 +221,8 @@ void collect_choice(Bench<D>& b, Steps& steps) {
   const Dims& dims = b.model.config.talker.dims;
   Memory& m = b.workspace.m;
   append(steps.hidden, fetch(b.device, m.hidden, dims.H));
-  const std::vector<float> logits = fetch(b.device, m.logits, dims.V), scores = fetch(b.device, m.state.scores, dims.V);
+  const std::vector<float> logits = fetch(b.device, m.logits, dims.V),
+                           scores = fetch(b.device, m.state.scores, dims.V);
   append(steps.logits, logits);
   append(steps.scores, scores);
   steps.best.push_back(static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin()));
@@ -234,7 +246,8 @@ Steps force(Bench<D>& b, const Prompt& prompt, const FrameRules& rules, int fram
       append(steps.predictor_logits, logits);
       steps.predictor.add(fetch(d, m.state.scores, p.V), logits);
     }
-    d.next_row(m.x, m.state, b.lm.code_tables.data(), m.trailing, static_cast<int>(prompt.trailing.size()) + 1);
+    d.next_row(m.x, m.state, b.lm.code_tables.data(), m.trailing,
+               static_cast<int>(prompt.trailing.size()) + 1);
     append(steps.inputs, fetch(d, m.x, t.H));
     Cursor cursor;
     d.download(&cursor, m.state.cursor, sizeof cursor);
@@ -246,11 +259,13 @@ Steps force(Bench<D>& b, const Prompt& prompt, const FrameRules& rules, int fram
   return steps;
 }
 
-void compare_margins(const Case& c, const Steps& steps, Tally& tally, bool talker_greedy, bool predictor_greedy) {
+void compare_margins(const Case& c, const Steps& steps, Tally& tally, bool talker_greedy,
+                     bool predictor_greedy) {
   const Json& item = c.json.at("items").items()[static_cast<size_t>(c.item)];
   const Json* margins = item.find("margins");
   if (!margins || !tally.wants("margins")) return;
-  // Two scores of a row, each within 1e-5 of the row's norm: their gap over the norm moves by at most twice that.
+  // Two scores of a row, each within 1e-5 of the row's norm: their gap over the norm moves by at most twice
+  // that.
   constexpr double kOverNorm{2 * kRelativeError};
   const auto compare = [&](const char* name, const Margin& got) {
     const std::string gap = format("{}_gap", name), over = format("{}_gap_over_norm", name);
@@ -291,7 +306,8 @@ void check_forced(Bench<D>& b, Case& c, const SpeakRequest& request, Tally& tall
   // The recorded list holds the pad only when it is all there is.
   const int trailing = std::max<int>(1, static_cast<int>(prompt.trailing.size()));
   record.close("trailing", fetch(d, m.trailing, int64_t{trailing} * dims.H));
-  record.close("tts_pad", fetch(d, m.trailing + static_cast<int64_t>(prompt.trailing.size()) * dims.H, dims.H));
+  record.close("tts_pad",
+               fetch(d, m.trailing + static_cast<int64_t>(prompt.trailing.size()) * dims.H, dims.H));
   check_prefill_stages(b, prompt, record);
 
   const int frames = static_cast<int>(c.file.peek(c.prefix + "codes").shape[0]);
@@ -311,25 +327,30 @@ void check_forced(Bench<D>& b, Case& c, const SpeakRequest& request, Tally& tall
   compare_margins(c, steps, tally, request.sampling.greedy, request.sampling.sub_greedy);
 }
 
-// ---- the free run ----------------------------------------------------------------------------------------------------------
+// ---- the free run -----------------------------------------------------------------------------------------
 
-void compare_scalars(const Case& c, const Spoken& spoken, int64_t samples, const ModelConfig& config, Tally& tally) {
+void compare_scalars(const Case& c, const Spoken& spoken, int64_t samples, const ModelConfig& config,
+                     Tally& tally) {
   const Json& item = c.json.at("items").items()[static_cast<size_t>(c.item)];
   const auto expect = [&](const char* key, int64_t got) {
-    if (item.has(key)) tally.scalar("scalars", c.place + ": " + key, static_cast<double>(item.at(key).integer(0, 1 << 30)),
-                                    static_cast<double>(got), 0);
+    if (item.has(key))
+      tally.scalar("scalars", c.place + ": " + key, static_cast<double>(item.at(key).integer(0, 1 << 30)),
+                   static_cast<double>(got), 0);
   };
   expect("prompt_rows", spoken.prompt_rows);
   expect("frames", spoken.frames);
   expect("tokens", spoken.frames + 1);
   expect("samples", samples);
-  tally.text("scalars", c.place + ": finish_reason", item.at("finish_reason").text(), std::string(str(spoken.finish)));
+  tally.text("scalars", c.place + ": finish_reason", item.at("finish_reason").text(),
+             std::string(str(spoken.finish)));
   if (!item.has("reference_frames")) return;
-  const int64_t reference = c.file.peek(c.prefix + "ref_codes").shape[0], spf = config.codec.samples_per_frame;
+  const int64_t reference = c.file.peek(c.prefix + "ref_codes").shape[0],
+                spf = config.codec.samples_per_frame;
   const int64_t cut = spf * (reference + spoken.frames) - samples;
   expect("reference_frames", reference);
   expect("cut_samples", cut);
-  tally.scalar("scalars", c.place + ": cut_is_one_short", item.at("cut_is_one_short").boolean(), cut < spf * reference, 0);
+  tally.scalar("scalars", c.place + ": cut_is_one_short", item.at("cut_is_one_short").boolean(),
+               cut < spf * reference, 0);
 }
 
 // Sampled cases cannot be drawn again: their codes are forced, the rest is compared.
@@ -340,7 +361,9 @@ void check_run(Bench<D>& b, Case& c, SpeakRequest request, Tally& tally) {
   const int groups = b.model.config.talker.groups;
   if (!greedy) request.forced_codes = forced_codes(c, groups);
   std::vector<float> wave;
-  const auto keep = [&](std::span<const float> samples) { wave.insert(wave.end(), samples.begin(), samples.end()); };
+  const auto keep = [&](std::span<const float> samples) {
+    wave.insert(wave.end(), samples.begin(), samples.end());
+  };
   const Spoken spoken = speak(b.lm, b.workspace, request, {.samples = keep, .progress = {}, .stop = {}});
 
   record.equal("codes", spoken.codes);
@@ -359,7 +382,8 @@ void check_run(Bench<D>& b, Case& c, SpeakRequest request, Tally& tally) {
   if (c.file.has(c.prefix + "wave") && tally.wants("wave")) {
     tally.snr("wave", c.file.take(c.prefix + "wave"), wave, wave_snr_db(D::kind()));
   }
-  if (tally.wants("scalars")) compare_scalars(c, spoken, static_cast<int64_t>(wave.size()), b.model.config, tally);
+  if (tally.wants("scalars"))
+    compare_scalars(c, spoken, static_cast<int64_t>(wave.size()), b.model.config, tally);
 }
 
 template <class D>
@@ -374,7 +398,8 @@ void check_model(const Run& run, D& device, const std::string& name) {
     const size_t items = json.at("items").items().size();
     for (size_t i = 0; i < items; ++i) {
       const std::string prefix = json.at("text").kind() == Json::Kind::array ? format("item{}.", i) : "";
-      Case c{json, file, name + "/" + folder + (prefix.empty() ? "" : " " + prefix), prefix, static_cast<int>(i)};
+      Case c{json, file, name + "/" + folder + (prefix.empty() ? "" : " " + prefix), prefix,
+             static_cast<int>(i)};
       const SpeakRequest request = read_request(c, *model);
       check_reference(bench, c, clips, run.tally);
       check_forced(bench, c, request, run.tally);

@@ -68,8 +68,7 @@ void compare_run(const Run& run, Decoder<D>& decoder, File& file, const std::str
   compare_stages(run, file, "codec", prefix, decoder.decode_stages(codes, samples));
 }
 
-// ---- encoder
-// -----------------------------------------------------------------------------------------------------------
+// ---- encoder ----------------------------------------------------------------------------------------------
 
 std::vector<double> table_of(const Tensor& sum, const Tensor& usage) {
   std::vector<double> table(static_cast<size_t>(sum.rows() * sum.columns()));

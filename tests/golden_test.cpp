@@ -1,8 +1,9 @@
 // golden_test [--device NAME] [--only KIND,...] DIR
 //
-// Compares the engine with everything the official implementation recorded below DIR (models/, cases/, codec/, speaker/,
-// tokenizer/, sampling.*, resample.*). A model without cases, a stored tensor that nothing compared, and a kind asked for but
-// not stored are failures. --only restricts the kinds openly: the summary names what was left out.
+// Compares the engine with everything the official implementation recorded below DIR (models/, cases/,
+// codec/, speaker/, tokenizer/, sampling.*, resample.*). A model without cases, a stored tensor that nothing
+// compared, and a kind asked for but not stored are failures. --only restricts the kinds openly: the summary
+// names what was left out.
 #include "golden.h"
 
 #include <algorithm>
@@ -42,12 +43,15 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// Every model must have cases and codec recordings: a directory that was not visited is a failure, not a smaller number.
+// Every model must have cases and codec recordings: a directory that was not visited is a failure, not a
+// smaller number.
 void check_models(const Run& run) {
   const std::vector<std::string> cases = folders(run.directory + "/cases");
   const std::vector<std::string> codec = folders(run.directory + "/codec");
   for (const std::string& model : folders(run.directory + "/models")) {
-    const auto has = [&](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), model) != list.end(); };
+    const auto has = [&](const std::vector<std::string>& list) {
+      return std::find(list.begin(), list.end(), model) != list.end();
+    };
     if (!has(cases)) run.tally.fail("models", model, "no folder in cases/");
     if (!has(codec)) run.tally.fail("models", model, "no folder in codec/");
   }
@@ -63,7 +67,8 @@ const std::vector<Part> kParts = {
 };
 
 bool belongs(const std::string& kind, const Part& part) {
-  return std::any_of(part.prefixes.begin(), part.prefixes.end(), [&](const std::string& p) { return kind.starts_with(p); });
+  return std::any_of(part.prefixes.begin(), part.prefixes.end(),
+                     [&](const std::string& p) { return kind.starts_with(p); });
 }
 
 // A part of which --only names nothing need not run.
@@ -71,7 +76,8 @@ bool wanted(const Options& options, const Part& part) {
   if (options.only.empty()) return true;
   return std::any_of(options.only.begin(), options.only.end(), [&](const std::string& kind) {
     if (!part.prefixes.empty()) return belongs(kind, part);
-    return std::none_of(kParts.begin(), kParts.end(), [&](const Part& other) { return belongs(kind, other); });
+    return std::none_of(kParts.begin(), kParts.end(),
+                        [&](const Part& other) { return belongs(kind, other); });
   });
 }
 

@@ -1,5 +1,5 @@
-// tokenizer/: strings and ids.  sampling.*: logits and history -> processed scores and the greedy choice.  resample.*,
-// audio.*: clips at other rates -> 24 kHz.
+// tokenizer/: strings and ids.  sampling.*: logits and history -> processed scores and the greedy choice.
+// resample.*, audio.*: clips at other rates -> 24 kHz.
 #include "codec/resample.h"
 #include "golden.h"
 #include "golden_device.h"
@@ -13,7 +13,7 @@ namespace tts::golden {
 
 constexpr double kResampleError{1e-5};  // the same filter in another build of its library
 
-// ---- tokenizer -----------------------------------------------------------------------------------------------------------
+// ---- tokenizer --------------------------------------------------------------------------------------------
 
 static std::string joined(const std::vector<int64_t>& ids) {
   std::string out;
@@ -37,7 +37,8 @@ void check_text(const Run& run) {
     const auto compare = [&](const Tokenizer& tokenizer, const Json& c, const char* key) {
       if (!c.has(key) || c.at(key).is_null()) return;
       const auto ids = tokenizer.encode_with_control(c.at("text").text());
-      run.tally.text("ids", c.where() + " " + key, joined(read_ids(c.at(key))), joined({ids.begin(), ids.end()}));
+      run.tally.text("ids", c.where() + " " + key, joined(read_ids(c.at(key))),
+                     joined({ids.begin(), ids.end()}));
     };
     const Tokenizer plain = Tokenizer::load(directory, Pretokenizer::standard);
     const Tokenizer patched = Tokenizer::load(directory, Pretokenizer::patched);
@@ -50,7 +51,7 @@ void check_text(const Run& run) {
   check(files > 0, Exit::bad_input, "{}/tokenizer: expected recorded files, found none", run.directory);
 }
 
-// ---- sampling ------------------------------------------------------------------------------------------------------------
+// ---- sampling ---------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -97,7 +98,8 @@ void check_choice(D& d, const Json& c, File& file, Tally& tally) {
   state.scores = static_cast<float*>(d.allocate(int64_t{V} * 4));
   auto* there = static_cast<float*>(d.allocate(int64_t{V} * 4));
   const int tokens = static_cast<int>(history.size());
-  const Cursor cursor{.position = 0, .frame = std::max(0, tokens - 1), .tokens = tokens, .finish = 0, .fault = 0};
+  const Cursor cursor{
+      .position = 0, .frame = std::max(0, tokens - 1), .tokens = tokens, .finish = 0, .fault = 0};
   d.upload(state.cursor, &cursor, sizeof cursor);
   d.upload(state.seen, seen.data(), static_cast<int64_t>(seen.size()) * 4);
   d.upload(there, logits.data(), int64_t{V} * 4);
@@ -105,16 +107,19 @@ void check_choice(D& d, const Json& c, File& file, Tally& tally) {
 
   std::vector<float> scores(static_cast<size_t>(V));
   d.download(scores.data(), state.scores, int64_t{V} * 4);
-  if (tally.wants("sampling.scores")) tally.close("sampling.scores", file.take(name + ".scores"), scores, kScoreError);
+  if (tally.wants("sampling.scores"))
+    tally.close("sampling.scores", file.take(name + ".scores"), scores, kScoreError);
   if (tally.wants("sampling.choice")) {
     const auto kept = std::count_if(scores.begin(), scores.end(), [](float s) { return std::isfinite(s); });
     const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();  // the first of equals
-    tally.scalar("sampling.choice", name + ": kept", static_cast<double>(c.at("kept").integer(0, V)), static_cast<double>(kept), 0);
-    tally.scalar("sampling.choice", name + ": greedy_choice", static_cast<double>(c.at("greedy_choice").integer(0, V)),
-                 static_cast<double>(best), 0);
+    tally.scalar("sampling.choice", name + ": kept", static_cast<double>(c.at("kept").integer(0, V)),
+                 static_cast<double>(kept), 0);
+    tally.scalar("sampling.choice", name + ": greedy_choice",
+                 static_cast<double>(c.at("greedy_choice").integer(0, V)), static_cast<double>(best), 0);
   }
-  for (void* p : {static_cast<void*>(state.cursor), static_cast<void*>(state.codes), static_cast<void*>(state.seen),
-                  static_cast<void*>(state.scores), static_cast<void*>(there)}) {
+  for (void* p :
+       {static_cast<void*>(state.cursor), static_cast<void*>(state.codes), static_cast<void*>(state.seen),
+        static_cast<void*>(state.scores), static_cast<void*>(there)}) {
     d.release(p);
   }
 }
@@ -130,14 +135,16 @@ void check_sampling(const Run& run) {
   file.require_all_taken(run.tally);
 }
 
-// ---- audio -------------------------------------------------------------------------------------------------------------------
+// ---- audio ------------------------------------------------------------------------------------------------
 
 void check_audio(const Run& run) {
-  const Json clips = Json::load(run.directory + "/audio.json"), runs = Json::load(run.directory + "/resample.json");
+  const Json clips = Json::load(run.directory + "/audio.json"),
+             runs = Json::load(run.directory + "/resample.json");
   const File audio(run.directory + "/audio.safetensors");
   if (run.tally.wants("clips")) {
     for (const auto& [name, facts] : clips.at("clips").members()) {
-      run.tally.scalar("clips", name + ": samples", static_cast<double>(facts.at("samples").integer(0, 1 << 30)),
+      run.tally.scalar("clips", name + ": samples",
+                       static_cast<double>(facts.at("samples").integer(0, 1 << 30)),
                        static_cast<double>(audio.peek(name).count()), 0);
     }
   }
@@ -146,7 +153,8 @@ void check_audio(const Run& run) {
   for (const Json& facts : runs.at("runs").items()) {
     const std::string name = facts.at("audio").text();
     const auto rate = static_cast<int>(facts.at("rate").integer(1, 1 << 20));
-    run.tally.close("resample", resampled.take(name + ".24k"), resample(as_floats(audio.peek(name)), rate, 24000), kResampleError);
+    run.tally.close("resample", resampled.take(name + ".24k"),
+                    resample(as_floats(audio.peek(name)), rate, 24000), kResampleError);
   }
   resampled.require_all_taken(run.tally);
 }

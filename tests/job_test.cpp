@@ -30,7 +30,8 @@ const std::string kText{
     "Yes. Yes. The end comes now."};
 
 Words speak(const std::string& model, const Words& more) {
-  return merged({"-m", model, "--device", "cpu", "-j", "1", "--split", "sentence", "--max-new-tokens", "24"}, more);
+  return merged({"-m", model, "--device", "cpu", "-j", "1", "--split", "sentence", "--max-new-tokens", "24"},
+                more);
 }
 
 Finished speak_here(const TempDirectory& folder, Words more, const std::string& text = kText) {
@@ -253,7 +254,8 @@ TEST_CASE("a chunk spoken alone with the seed that its file names gives the samp
 TEST_CASE("terminated in the middle: a partial file, and the job goes on") {
   const TempDirectory folder;
   std::string text;
-  for (int i = 0; i < 40; ++i) text += "Here is sentence " + std::string(1, static_cast<char>('a' + i % 26)) + ". ";
+  for (int i = 0; i < 40; ++i)
+    text += "Here is sentence " + std::string(1, static_cast<char>('a' + i % 26)) + ". ";
   const Words words =
       speak(golden_model("tiny-custom-voice"), {"--seed", "5", "--guard", "off", "--max-new-tokens", "200",
                                                 "--job", folder.file("job"), "-o", "-", "--", text});

@@ -1,4 +1,5 @@
-// The check of the performance journal: it passes on ours, and fails when a figure, a switch or a line is changed.
+// The check of the performance journal: it passes on ours, and fails when a figure, a switch or a line is
+// changed.
 #include "base/file.h"
 #include "catch.h"
 #include "process.h"
@@ -57,7 +58,8 @@ TEST_CASE("a figure that was not recorded is found") {
   changed_line.edit(changed_line.entry("0001-baseline.jsonl"), "\"rtf\":", "\"rtf\":1");
   changed_line.fails("the table does not come from");
 
-  added_table.edit(added_table.entry("0001-baseline.md"), "<!-- recorded -->", "| best | 0.01 |\n\n<!-- recorded -->");
+  added_table.edit(added_table.entry("0001-baseline.md"), "<!-- recorded -->",
+                   "| best | 0.01 |\n\n<!-- recorded -->");
   added_table.fails("a table that is not generated");
 
   changed_drawing.edit(changed_drawing.path + "/rtf.svg", "</svg>", "<!-- -->\n</svg>");

@@ -22,8 +22,9 @@ namespace {
 using Words = std::vector<std::string>;
 
 Words with(const std::string& model, const Words& words) {
-  return merged({"-m", golden_model(model), "--seed", "1", "--device", "cpu", "-j", "1", "--max-new-tokens", "24"},
-                words);
+  return merged(
+      {"-m", golden_model(model), "--seed", "1", "--device", "cpu", "-j", "1", "--max-new-tokens", "24"},
+      words);
 }
 
 std::vector<float> samples_of(const std::string& path) {  // wavf32
@@ -107,8 +108,9 @@ TEST_CASE("SSML chooses the voice of a part, as the item alone would have it") {
   const char* const speakers[] = {"vivian", "uncle_fu"};
   for (size_t i = 0; i < 2; ++i) {
     for (size_t speaker = 0; speaker < 2; ++speaker) {
-      tts_gen(with("tiny-custom-voice", {"--speaker", speakers[speaker], "--greedy", "-o",
-                                         folder.file("alone.wav"), "--format", "wavf32", "--", cues[i].text}));
+      tts_gen(
+          with("tiny-custom-voice", {"--speaker", speakers[speaker], "--greedy", "-o",
+                                     folder.file("alone.wav"), "--format", "wavf32", "--", cues[i].text}));
       CHECK(holds(samples_of(folder.file("a.wav")), cues[i], samples_of(folder.file("alone.wav"))) ==
             (i == speaker));
     }
@@ -117,13 +119,16 @@ TEST_CASE("SSML chooses the voice of a part, as the item alone would have it") {
 
 TEST_CASE("an item that fails ends a joined recording under the partial name") {
   const TempDirectory folder;
-  write_file(folder.file("play.jsonl"), std::string(kItems) + "{\"text\": \"...\"}\n{\"text\": \"Not this.\"}\n");
-  const Finished done = tts_gen(with(
-      "tiny-custom-voice", {"--input", "jsonl", "-f", folder.file("play.jsonl"), "--join", folder.file("play.wav")}));
+  write_file(folder.file("play.jsonl"),
+             std::string(kItems) + "{\"text\": \"...\"}\n{\"text\": \"Not this.\"}\n");
+  const Finished done =
+      tts_gen(with("tiny-custom-voice",
+                   {"--input", "jsonl", "-f", folder.file("play.jsonl"), "--join", folder.file("play.wav")}));
   CHECK(done.exit == 3);
   CHECK_FALSE(std::filesystem::exists(folder.file("play.wav")));
   CHECK(is_complete_wav(file_bytes(folder.file("play.partial.wav"))));
-  CHECK(std::count(done.out.begin(), done.out.end(), '\n') == 4);  // one JSON line each, none after the failure
+  CHECK(std::count(done.out.begin(), done.out.end(), '\n') ==
+        4);  // one JSON line each, none after the failure
 }
 
 TEST_CASE("combinations with --join that mean nothing") {
@@ -137,13 +142,15 @@ TEST_CASE("combinations with --join that mean nothing") {
   };
   const std::string items = folder.file("a.jsonl"), out = folder.file("a.wav");
   refused({"--join", out, "Hello."}, 2, "--join: expected --input lines or jsonl");
-  refused({"--join", out, "-d", folder.path(), "--input", "jsonl", "-f", items}, 2, "--join: expected one place");
+  refused({"--join", out, "-d", folder.path(), "--input", "jsonl", "-f", items}, 2,
+          "--join: expected one place");
   refused({"--join", out, "-o", out, "--input", "jsonl", "-f", items}, 2, "--output: several items");
   refused({"--subtitles", folder.file("a.srt"), "--input", "jsonl", "-f", items}, 2, "--join makes one");
   refused({"--join", out, "--input", "jsonl", "-f", items}, 3, "output: every item is written to --join");
   refused({"--join", items, "--format", "wav", "--input", "jsonl", "-f", items}, 5, "is also an input");
   write_file(folder.file("none.jsonl"), "\n");
-  refused({"--join", out, "--input", "jsonl", "-f", folder.file("none.jsonl")}, 3, "expected items with sound");
+  refused({"--join", out, "--input", "jsonl", "-f", folder.file("none.jsonl")}, 3,
+          "expected items with sound");
   CHECK_FALSE(std::filesystem::exists(out));
 }
 
@@ -158,7 +165,8 @@ TEST_CASE("joints of spoken chunks: no step larger than those inside the chunks"
   const auto largest_step = [&](int64_t begin, int64_t end) {
     float largest = 0;
     for (int64_t i = begin + 1; i < end; ++i)
-      largest = std::max(largest, std::fabs(whole[static_cast<size_t>(i)] - whole[static_cast<size_t>(i - 1)]));
+      largest =
+          std::max(largest, std::fabs(whole[static_cast<size_t>(i)] - whole[static_cast<size_t>(i - 1)]));
     return largest;
   };
   constexpr int64_t kAround{24};
@@ -193,7 +201,8 @@ void make_voice(const std::string& path, bool in_context) {
                     .checkpoint = checkpoint_fingerprint(model->files)});
 }
 
-const std::vector<std::string> kSentences{"The first one is spoken.", "The second one follows.", "So does this."};
+const std::vector<std::string> kSentences{"The first one is spoken.", "The second one follows.",
+                                          "So does this."};
 
 }  // namespace
 
@@ -202,8 +211,9 @@ TEST_CASE("carry: what was said is part of the reference of what follows") {
   const TempDirectory folder;
   make_voice(folder.file("v.ttsvoice"), in_context);
   const auto speak = [&](const std::string& name, const Words& more) {
-    Words words{"--voice", folder.file("v.ttsvoice"), "--split", "sentence", "-o", folder.file(name), "--format",
-                "wavf32", "--subtitles", folder.file(name + ".json"), "--"};
+    Words words{"--voice",     folder.file("v.ttsvoice"),   "--split",  "sentence",
+                "-o",          folder.file(name),           "--format", "wavf32",
+                "--subtitles", folder.file(name + ".json"), "--"};
     words.insert(words.begin(), more.begin(), more.end());
     words.push_back(kSentences[0] + " " + kSentences[1] + " " + kSentences[2]);
     const Finished done = tts_gen(with("tiny-base", words));
@@ -264,17 +274,20 @@ TEST_CASE("carry: an edit speaks everything behind it again, nothing before it")
 
 TEST_CASE("carry needs a voice of a base checkpoint") {
   const TempDirectory folder;
-  for (const Words& words : {with("tiny-custom-voice", {"--carry", "-o", folder.file("a.wav"), "Hello."}),
-                             with("tiny-base", {"--carry", "-s", "none", "-o", folder.file("a.wav"), "Hello."})}) {
+  for (const Words& words :
+       {with("tiny-custom-voice", {"--carry", "-o", folder.file("a.wav"), "Hello."}),
+        with("tiny-base", {"--carry", "-s", "none", "-o", folder.file("a.wav"), "Hello."})}) {
     const Finished done = tts_gen(words);
     CHECK(done.exit == 2);
-    CHECK(done.err.find("--carry: expected a base checkpoint with --ref-audio or --voice") != std::string::npos);
+    CHECK(done.err.find("--carry: expected a base checkpoint with --ref-audio or --voice") !=
+          std::string::npos);
   }
 }
 
 TEST_CASE("the progress of a long text: chunks, audio, speed, and when it ends") {
   const Progress now{.frames = 25, .seconds = 2, .elapsed_seconds = 1, .expected_frames = 50};
-  CHECK(progress_text(now, {.chunk = 1, .chunks = 1}, 0) == "25 frames, 2.0 s of audio, RTF 0.50, about 1 s left");
+  CHECK(progress_text(now, {.chunk = 1, .chunks = 1}, 0) ==
+        "25 frames, 2.0 s of audio, RTF 0.50, about 1 s left");
   // 100 frames in 4 s: another 25 of this chunk and 1,475 behind it take a minute.
   const ChunksAhead ahead{.chunk = 3, .chunks = 40, .seconds = 20, .frames = 75, .elapsed_seconds = 3,
                           .expected_frames = 1'475};

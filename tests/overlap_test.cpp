@@ -1,5 +1,5 @@
-// The codec beside the language model: the same samples, its errors, the end of an item while it works; and the pool that
-// carries both.
+// The codec beside the language model: the same samples, its errors, the end of an item while it works; and
+// the pool that carries both.
 #include "catch.h"
 #include "engine/session.h"
 #include "kernels/cpu/pool.h"
@@ -53,7 +53,8 @@ TEST_CASE("with the codec beside the language model the samples are the same, fo
 }
 
 TEST_CASE("an error of the codec's thread is the error of the item, and the engine goes on") {
-  const auto model = load_changed("tiny-custom-voice-1b7", [](Model& m) { own_copy(m, m.decoder.pre_conv.weight)[0] = NAN; });
+  const auto model = load_changed("tiny-custom-voice-1b7",
+                                  [](Model& m) { own_copy(m, m.decoder.pre_conv.weight)[0] = NAN; });
   Engine engine = open(model, 2);
   for (int i = 0; i < 2; ++i) {
     try {
@@ -77,7 +78,8 @@ TEST_CASE("a listener that throws while the codec works ends the item, and the n
     const auto listen = [&](std::span<const float>) {
       if (calls++ == allowed) throw std::runtime_error("the reader went away");
     };
-    CHECK_THROWS_WITH(engine.speak(request, {.samples = listen, .progress = {}, .stop = {}}), "the reader went away");
+    CHECK_THROWS_WITH(engine.speak(request, {.samples = listen, .progress = {}, .stop = {}}),
+                      "the reader went away");
     CHECK(hear(engine, request).samples == expected.samples);
   }
 }
@@ -101,7 +103,7 @@ TEST_CASE("cancelling ends the item within one frame while the codec works") {
   CHECK(samples == static_cast<size_t>(spoken.frames * model->config.codec.samples_per_frame));
 }
 
-// ---- the pool --------------------------------------------------------------------------------------------------------
+// ---- the pool ---------------------------------------------------------------------------------------------
 
 TEST_CASE("loops of both lanes run every chunk once, with and without a job") {
   for (const int threads : {2, 3, 4}) {
@@ -112,13 +114,16 @@ TEST_CASE("loops of both lanes run every chunk once, with and without a job") {
     } work{pool};
     const auto job = [](void* argument) {
       auto& self = *static_cast<Work*>(argument);
-      for (int loop = 0; loop < 300; ++loop) self.pool.run(1, 64, [&](int chunk, int) { ++self.counts[static_cast<size_t>(chunk)]; });
+      for (int loop = 0; loop < 300; ++loop)
+        self.pool.run(1, 64, [&](int chunk, int) { ++self.counts[static_cast<size_t>(chunk)]; });
     };
     std::vector<std::atomic<int>> counts(64);
     for (int round = 0; round < 10; ++round) {
       pool.start(job, &work);
       for (int loop = 0; loop < 300; ++loop) {
-        pool.run(0, 64, [&](int chunk, int thread) { counts[static_cast<size_t>(chunk)] += thread < threads ? 1 : 1000; });
+        pool.run(0, 64, [&](int chunk, int thread) {
+          counts[static_cast<size_t>(chunk)] += thread < threads ? 1 : 1000;
+        });
       }
       pool.finish();
       pool.run(1, 64, [&](int chunk, int) { ++counts[static_cast<size_t>(chunk)]; });

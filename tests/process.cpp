@@ -148,7 +148,8 @@ Finished tts_gen(const std::vector<std::string>& arguments, const RunOptions& op
   return run(std::string(elsewhere ? elsewhere : TTS_BIN_DIR) + "/tts-gen", arguments, options);
 }
 
-std::vector<std::string> merged(const std::vector<std::string>& defaults, const std::vector<std::string>& more) {
+std::vector<std::string> merged(const std::vector<std::string>& defaults,
+                                const std::vector<std::string>& more) {
   std::vector<std::string> words;
   for (size_t i = 0; i + 1 < defaults.size(); i += 2) {
     if (std::find(more.begin(), more.end(), defaults[i]) == more.end())

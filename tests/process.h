@@ -36,7 +36,8 @@ Finished run(const std::string& program, const std::vector<std::string>& argumen
 Finished tts_gen(const std::vector<std::string>& arguments, const RunOptions& options = {});
 
 // `defaults` are pairs of an option and its value; those that `more` gives itself are left out.
-std::vector<std::string> merged(const std::vector<std::string>& defaults, const std::vector<std::string>& more);
+std::vector<std::string> merged(const std::vector<std::string>& defaults,
+                                const std::vector<std::string>& more);
 
 std::string file_bytes(const std::string& path);
 // Size fields of a 44-byte header agree with the file, which holds at least one sample.

@@ -1,5 +1,5 @@
-// Rows of every layout as ids (spec/prompt.md section 8), what a checkpoint's type accepts, and texts that are refused.
-// The vectors behind the ids are compared with the official implementation by golden_test.
+// Rows of every layout as ids (spec/prompt.md section 8), what a checkpoint's type accepts, and texts that
+// are refused. The vectors behind the ids are compared with the official implementation by golden_test.
 #include "catch.h"
 #include "engine/prompt.h"
 #include "speech.h"
@@ -18,7 +18,8 @@ const Model& model_named(const std::string& name) {
   return *model;
 }
 
-SpeakRequest asking(const std::string& text, const std::string& speaker = "", const std::string& language = "auto") {
+SpeakRequest asking(const std::string& text, const std::string& speaker = "",
+                    const std::string& language = "auto") {
   SpeakRequest request;
   request.text = text;
   request.speaker = speaker;
@@ -87,7 +88,8 @@ TEST_CASE("a dialect speaker overrides Auto and Chinese, nothing else") {
     CHECK(prompt.rows[5].codec == dialect);
     CHECK(prompt.language == "sichuan_dialect");
   }
-  CHECK(build_prompt(model, asking("Hello.", "Eric", "english")).rows[5].codec == find_language(model.config, "english")->id);
+  CHECK(build_prompt(model, asking("Hello.", "Eric", "english")).rows[5].codec ==
+        find_language(model.config, "english")->id);
 }
 
 TEST_CASE("user text never becomes a control id, unless it is asked for") {
@@ -126,9 +128,11 @@ TEST_CASE("an instruction is honoured, or refused, or ignored with a warning") {
 TEST_CASE("unknown names list the known ones; a type refuses what it cannot do") {
   const Model& custom = model_named("tiny-custom-voice");
   refused(custom, asking("Hi.", "rian"), Exit::usage, "speaker 'rian' is not in this checkpoint; it has:");
-  refused(custom, asking("Hi.", "ryan", "klingon"), Exit::usage, "language 'klingon' is not in this checkpoint; it has: auto,");
+  refused(custom, asking("Hi.", "ryan", "klingon"), Exit::usage,
+          "language 'klingon' is not in this checkpoint; it has: auto,");
   refused(custom, asking("Hi.", "ryan", "beijing_dialect"), Exit::usage, "is not in this checkpoint");
-  refused(model_named("tiny-voice-design"), asking("Hi.", "ryan"), Exit::usage, "a voice_design checkpoint has no named speakers");
+  refused(model_named("tiny-voice-design"), asking("Hi.", "ryan"), Exit::usage,
+          "a voice_design checkpoint has no named speakers");
   refused(model_named("tiny-base"), asking("Hi.", "ryan"), Exit::usage, "give --ref-audio or --voice");
   SpeakRequest cloned = asking("Hi.");
   cloned.voice = std::make_shared<ClonedVoice>();
@@ -162,9 +166,10 @@ TEST_CASE("in-context cloning: reference text and codes run side by side") {
   voice.codes.assign(16 * 21, 1);
   voice.transcript = "A voice.";
   request.voice = std::make_shared<ClonedVoice>(voice);
-  const size_t text = model.tokenizer.encode("A voice.").size() + model.tokenizer.encode("Hello world.").size() + 1;
+  const size_t text =
+      model.tokenizer.encode("A voice.").size() + model.tokenizer.encode("Hello world.").size() + 1;
   const Prompt streaming = build_prompt(model, request);  // the default of this type
-  CHECK(streaming.rows.size() == 3 + 4 + 1 + 22);         // role, tags with the speaker, PAD row, BOS and 21 frames
+  CHECK(streaming.rows.size() == 3 + 4 + 1 + 22);  // role, tags with the speaker, PAD row, BOS and 21 frames
   CHECK(streaming.rows[6].speaker);
   CHECK(streaming.rows.back().reference == 20);
   CHECK(streaming.trailing.size() == (text > 22 ? text - 22 : 0));

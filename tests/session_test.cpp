@@ -14,7 +14,8 @@ namespace {
 
 std::vector<std::string> devices() { return kinds_here(); }
 
-Engine open(std::shared_ptr<const Model> model, const std::string& kind, int threads = 1, const char* ablate = "") {
+Engine open(std::shared_ptr<const Model> model, const std::string& kind, int threads = 1,
+            const char* ablate = "") {
   DeviceChoice choice;
   choice.kind = kind;
   choice.dtype = "f32";
@@ -132,11 +133,12 @@ TEST_CASE("no allocation and at most one synchronisation per frame") {
   }
 }
 
-// ---- the end of an item ------------------------------------------------------------------------------------------------
+// ---- the end of an item -----------------------------------------------------------------------------------
 
 namespace {
 
-// The end token's logit is zero and the best of the others are well above it: no draw from the top 5 takes it.
+// The end token's logit is zero and the best of the others are well above it: no draw from the top 5 takes
+// it.
 void never_end(Model& model) {
   float* head = own_copy(model, model.talker.codec_head);
   const int H = model.config.talker.dims.H;
@@ -147,7 +149,9 @@ void never_end(Model& model) {
 void end_at_once(Model& model, const std::vector<float>& hidden_of_third) {
   float* head = own_copy(model, model.talker.codec_head);
   const int H = model.config.talker.dims.H;
-  for (int i = 0; i < H; ++i) head[static_cast<int64_t>(model.config.talker.eos) * H + i] = 1e3f * hidden_of_third[static_cast<size_t>(i)];
+  for (int i = 0; i < H; ++i)
+    head[static_cast<int64_t>(model.config.talker.eos) * H + i] =
+        1e3f * hidden_of_third[static_cast<size_t>(i)];
 }
 
 }  // namespace
@@ -254,8 +258,10 @@ TEST_CASE("a poisoned weight fails the item and names the stage, at every stage"
 TEST_CASE("the parallel predictor draws the codes of the sequential one, for every seed, in fewer passes") {
   for (const char* name : {"tiny-custom-voice", "tiny-custom-voice-1b7"}) {
     const std::shared_ptr<const Model> model = load_model(golden_model(name));
-    // The reference device takes it; on the CPU a pass of 16 rows costs more than it saves, so the CPU does not offer it.
-    Engine parallel = open(model, "reference"), sequential = open(model, "reference", 1, "parallel_predictor");
+    // The reference device takes it; on the CPU a pass of 16 rows costs more than it saves, so the CPU does
+    // not offer it.
+    Engine parallel = open(model, "reference"),
+           sequential = open(model, "reference", 1, "parallel_predictor");
     SpeakRequest request = request_for(*model, "Hello there.");
     request.sampling.max_new_tokens = 6;
     double passes = 0;

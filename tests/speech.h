@@ -1,4 +1,5 @@
-// Speaking in tests: a tiny checkpoint in memory whose tensors can be replaced, and one call that returns everything.
+// Speaking in tests: a tiny checkpoint in memory whose tensors can be replaced, and one call that returns
+// everything.
 #pragma once
 
 #include "engine/synthesis.h"
@@ -11,7 +12,9 @@
 
 namespace tts::test {
 
-inline std::string golden_model(const std::string& name) { return std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/" + name; }
+inline std::string golden_model(const std::string& name) {
+  return std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/" + name;
+}
 
 // The loaded checkpoint with `change` applied to one matrix, as f32.
 std::shared_ptr<Model> load_changed(const std::string& name, const std::function<void(Model&)>& change);

@@ -1,5 +1,5 @@
-// Times that tests bound: of the processor, because other programs share the machine; and by how much a build that
-// is not the ordinary one may exceed them. It still may not hang.
+// Times that tests bound: of the processor, because other programs share the machine; and by how much a build
+// that is not the ordinary one may exceed them. It still may not hang.
 #pragma once
 
 #include <ctime>

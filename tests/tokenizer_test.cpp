@@ -250,7 +250,8 @@ TEST_CASE("flags of added tokens are honoured") {
   const std::string config = R"({"added_tokens_decoder": {
     "151643": {"content": "<a>"}, "151644": {"content": "<ab"}, "151645": {"content": "<ab>"},
     "151650": {"content": "<l>", "lstrip": true}, "151651": {"content": "<r>", "rstrip": true},
-    "151652": {"content": "\u212b!", "normalized": true}, "151653": {"content": "<w>", "single_word": true}}})";
+    "151652": {"content": "\u212b!", "normalized": true},
+    "151653": {"content": "<w>", "single_word": true}}})";
   const Tokenizer t = Tokenizer::from_files({qwen_vocab(), qwen_merges(), config, {}, ""});
   using Ids = std::vector<int32_t>;
   CHECK(t.size() == 151654);

@@ -1,4 +1,5 @@
-// Speech on a terminal goes to the first player found. The players here are shell scripts, the terminal is real.
+// Speech on a terminal goes to the first player found. The players here are shell scripts, the terminal is
+// real.
 #include "base/file.h"
 #include "catch.h"
 #include "process.h"

@@ -1,4 +1,5 @@
-// The three configuration files of a random checkpoint: the published numbers, with the ids of a tokenizer put in.
+// The three configuration files of a random checkpoint: the published numbers, with the ids of a tokenizer
+// put in.
 #pragma once
 
 #include "tokenizer/tokenizer.h"
@@ -10,6 +11,7 @@ namespace tts {
 struct CheckpointFiles {
   std::string config, generation, codec;  // config.json, generation_config.json, speech_tokenizer/config.json
 };
-CheckpointFiles checkpoint_files(const std::string& size, const std::string& type, const Tokenizer& tokenizer);
+CheckpointFiles checkpoint_files(const std::string& size, const std::string& type,
+                                 const Tokenizer& tokenizer);
 
 }  // namespace tts

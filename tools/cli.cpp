@@ -19,8 +19,7 @@ std::string with_dashes(std::string_view word) {
 
 }  // namespace
 
-// ---- numbers and words
-// ----------------------------------------------------------------------------------------------
+// ---- numbers and words ------------------------------------------------------------------------------------
 
 int64_t parse_integer(std::string_view word, int64_t low, int64_t high, std::string_view what) {
   int64_t value = 0;
@@ -66,8 +65,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// ---- parsing
-// ----------------------------------------------------------------------------------------------------------
+// ---- parsing ----------------------------------------------------------------------------------------------
 
 struct Parser {
   const Program& program;

@@ -90,8 +90,7 @@ double parse_real(std::string_view word, double low, double high, bool low_open,
 std::vector<std::string_view> split_choices(std::string_view choices);
 size_t edit_distance(std::string_view a, std::string_view b);
 
-// ---- what is printed from the table (tools/cli_pages.cpp)
-// ---------------------------------------------------------
+// ---- what is printed from the table (tools/cli_pages.cpp) -------------------------------------------------
 std::string help_page(const Program& program);
 std::string man_page(const Program& program, std::string_view version);
 std::string completion_script(const Program& program, std::string_view shell);  // bash, zsh, fish

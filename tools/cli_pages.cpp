@@ -79,8 +79,7 @@ std::string command_line(const Program& program, const CommandRow& command) {
                 *command.operands ? " " : "", command.operands);
 }
 
-// ---- man page
-// -----------------------------------------------------------------------------------------------------
+// ---- man page ---------------------------------------------------------------------------------------------
 
 std::string roff(std::string_view text) {
   std::string out;
@@ -107,8 +106,7 @@ std::string roff_paragraphs(std::string_view text) {
   return out;
 }
 
-// ---- completions
-// ----------------------------------------------------------------------------------------------------
+// ---- completions ------------------------------------------------------------------------------------------
 
 std::vector<std::string_view> command_words(const Program& program) {
   std::vector<std::string_view> words;

@@ -28,8 +28,7 @@ void string_array(JsonWriter& json, std::string_view key, const std::vector<std:
 
 }  // namespace
 
-// ---- inspect
-// ----------------------------------------------------------------------------------------------------------
+// ---- inspect ----------------------------------------------------------------------------------------------
 
 int inspect(const Arguments& args) {
   const auto model = load_model(args.operands.front(), load_options(args));
@@ -39,8 +38,7 @@ int inspect(const Arguments& args) {
   return 0;
 }
 
-// ---- voices
-// -----------------------------------------------------------------------------------------------------------
+// ---- voices -----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -130,14 +128,14 @@ int codec_encode(const Arguments& args) {
   Engine engine(load_model(model_choice(args), load_options(args)), choice);
   const ModelConfig& config = engine.model().config;
   check(config.codec_encoder && engine.model().encoder, Exit::bad_input,
-        "{}: speech_tokenizer: expected the tensors encoder.*, got none; this checkpoint can only decode", config.directory);
+        "{}: speech_tokenizer: expected the tensors encoder.*, got none; this checkpoint can only decode",
+        config.directory);
   const std::vector<float> samples = resample(clip.samples, clip.rate, config.codec_encoder->sample_rate);
   save_codes(path, {.groups = config.talker.groups, .codes = engine.encode(samples)});
   return 0;
 }
 
-// ---- tokens
-// -----------------------------------------------------------------------------------------------------------
+// ---- tokens -----------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -23,13 +23,15 @@ constexpr CommandSet kAll{(CommandSet{1} << static_cast<unsigned>(GenCommand::kC
 constexpr CommandRow kCommands[] = {
     {"", "[TEXT...]", "speaks the text", 0, INT32_MAX},
     {"doctor", "", "machine, devices, what 'auto' would take and why; every device tests itself", 0, 0},
-    {"voices", "[FILE]", "what a checkpoint is, its speakers and languages, and which options it accepts; or "
-                         "what a saved voice holds", 0, 1},
-    {"inspect", "DIR", "configuration, tensor table, parameters, memory; refuses what loading would refuse", 1,
-     1},
+    {"voices", "[FILE]",
+     "what a checkpoint is, its speakers and languages, and which options it accepts; or "
+     "what a saved voice holds",
+     0, 1},
+    {"inspect", "DIR", "configuration, tensor table, parameters, memory; refuses what loading would refuse",
+     1, 1},
     {"tokens", "[TEXT...]", "ids and pieces of the text alone: no template, nothing stripped", 0, INT32_MAX},
-    {"codec encode", "CLIP", "audio of a WAV, FLAC, Ogg or MP3 file to codes (-o CODES.json or CODES.safetensors)", 1,
-     1},
+    {"codec encode", "CLIP",
+     "audio of a WAV, FLAC, Ogg or MP3 file to codes (-o CODES.json or CODES.safetensors)", 1, 1},
     {"codec decode", "CODES", "codes of a .json or .safetensors file to audio; no text, no language model", 1,
      1},
 };

@@ -5,7 +5,11 @@
 
 namespace tts {
 
-enum class GenCommand : uint8_t { speak, doctor, voices, inspect, tokens, codec_encode, codec_decode, kCount };
+// clang-format off
+enum class GenCommand : uint8_t {
+  speak, doctor, voices, inspect, tokens, codec_encode, codec_decode, kCount
+};
+// clang-format on
 
 extern const Program kGenProgram;
 inline GenCommand command_of(const Arguments& args) { return static_cast<GenCommand>(args.command); }

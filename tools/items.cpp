@@ -106,7 +106,8 @@ Item parse_json_item(std::string_view line, const std::string& origin) {
   optional_text("ref_audio", item.ref_audio);
   optional_text("ref_text", item.ref_text);
   optional_text("voice", item.voice);
-  check(!item.voice || !item.ref_audio, Exit::bad_input, "{}: voice: expected one voice, got ref_audio as well", origin);
+  check(!item.voice || !item.ref_audio, Exit::bad_input,
+        "{}: voice: expected one voice, got ref_audio as well", origin);
   if (const Json* value = json.find("seed")) item.seed = value->integer(0, INT64_MAX);
   if (const Json* value = json.find("id")) {
     if (value->is_number()) {

@@ -1,6 +1,6 @@
-// Work that survives: every chunk that was spoken to its end is a file of the job's directory, named by a hash
-// of everything that decides its samples. Whoever asks for the same chunk again gets the file, so a run that
-// was killed continues, and after an edit only what changed is spoken (docs/formats.md).
+// Work that survives: every chunk that was spoken to its end is a file of the job's directory, named by a
+// hash of everything that decides its samples. Whoever asks for the same chunk again gets the file, so a run
+// that was killed continues, and after an edit only what changed is spoken (docs/formats.md).
 #pragma once
 
 #include "engine/synthesis.h"

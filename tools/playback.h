@@ -1,4 +1,5 @@
-// Chunks of samples against a clock: when they came, and whether a player that started with the first would have run dry.
+// Chunks of samples against a clock: when they came, and whether a player that started with the first would
+// have run dry.
 #pragma once
 
 #include <atomic>
@@ -18,14 +19,15 @@ struct Arrival {
 // A player that starts with the first chunk and waits when there is nothing to play.
 struct Playback {
   double first_audio_ms = 0;
-  std::vector<double> slack_ms;  // of every later chunk: how long before it was needed it came; below 0 it came too late
+  std::vector<double>
+      slack_ms;  // of every later chunk: how long before it was needed it came; below 0 it came too late
   int underruns = 0;             // times the player waited
   double waited_ms = 0;
 };
 Playback play(std::span<const Arrival> arrivals, int sample_rate);
 
-// The same with a real clock and a real thread: takes 10 ms of samples every 10 ms and throws them away. push() only
-// counts, so it can never make the synthesis wait.
+// The same with a real clock and a real thread: takes 10 ms of samples every 10 ms and throws them away.
+// push() only counts, so it can never make the synthesis wait.
 class NullSink {
  public:
   explicit NullSink(int sample_rate);

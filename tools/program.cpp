@@ -20,7 +20,8 @@ bool print_page(const Program& program, const Arguments& args) {
 
 }  // namespace
 
-int run_program(const Program& program, int argc, char** argv, void (*act)(const Arguments&, const std::string& command)) {
+int run_program(const Program& program, int argc, char** argv,
+                void (*act)(const Arguments&, const std::string& command)) {
   const auto complain = [&](const std::string& line) {
     std::fprintf(stderr, "%s: %s\n", program.name, printable(line).c_str());
   };

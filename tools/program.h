@@ -5,8 +5,10 @@
 
 namespace tts {
 
-// Prints help, man page, completions or version when asked for, else calls `act` with the arguments and the command as typed.
-// Every error becomes one line on standard error, which begins with the program's name, and its exit code.
-int run_program(const Program& program, int argc, char** argv, void (*act)(const Arguments&, const std::string& command));
+// Prints help, man page, completions or version when asked for, else calls `act` with the arguments and the
+// command as typed. Every error becomes one line on standard error, which begins with the program's name, and
+// its exit code.
+int run_program(const Program& program, int argc, char** argv,
+                void (*act)(const Arguments&, const std::string& command));
 
 }  // namespace tts

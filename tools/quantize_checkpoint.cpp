@@ -31,7 +31,8 @@ void write_quantised(const ModelFiles& files, const std::string& path, Quant qua
     const Tensor q = quantise(matrix, format, owned);
     const bool nibbles = format == DType::int4_blocks;
     const int64_t M = q.rows(), K = q.columns();
-    out.emplace_back(stored.name, Tensor{q.data, nibbles ? DType::u8 : DType::i8, {M, nibbles ? K / 2 : K}, nullptr});
+    out.emplace_back(stored.name,
+                     Tensor{q.data, nibbles ? DType::u8 : DType::i8, {M, nibbles ? K / 2 : K}, nullptr});
     out.emplace_back(stored.name + std::string(kScalesSuffix),
                      Tensor{q.scales, DType::f32, nibbles ? Shape{M, K / 32} : Shape{M}, nullptr});
   }
@@ -40,7 +41,8 @@ void write_quantised(const ModelFiles& files, const std::string& path, Quant qua
 
 bool is_weights(const fs::path& name) {
   const std::string text = name.filename().string();
-  return text.starts_with("model") && (text.ends_with(".safetensors") || text.ends_with(".safetensors.index.json"));
+  return text.starts_with("model") &&
+         (text.ends_with(".safetensors") || text.ends_with(".safetensors.index.json"));
 }
 
 void copy_the_rest(const fs::path& from, const fs::path& to) {
@@ -48,7 +50,8 @@ void copy_the_rest(const fs::path& from, const fs::path& to) {
   for (const auto& entry : fs::directory_iterator(from)) {
     const bool skip = entry.is_regular_file() && is_weights(entry.path());
     if (!skip) fs::copy(entry.path(), to / entry.path().filename(), fs::copy_options::recursive, error);
-    check(!error, Exit::output, "{}: cannot be written: {}", (to / entry.path().filename()).string(), error.message());
+    check(!error, Exit::output, "{}: cannot be written: {}", (to / entry.path().filename()).string(),
+          error.message());
   }
 }
 
@@ -60,7 +63,8 @@ const std::vector<std::string> kTexts = {
 
 }  // namespace
 
-void quantize_checkpoint(const std::string& from, const std::string& to, Quant quant, const DeviceOptions& options, int frames) {
+void quantize_checkpoint(const std::string& from, const std::string& to, Quant quant,
+                         const DeviceOptions& options, int frames) {
   const auto model = load_model(from);
   std::error_code error;
   check(!fs::exists(to), Exit::output, "{}: exists; name a new directory", to);
@@ -72,7 +76,8 @@ void quantize_checkpoint(const std::string& from, const std::string& to, Quant q
   write_file(to + "/quantization.json", agreement_json(groups, quant));
   std::printf("%-7s %8s %8s %10s\n", "group", "draws", "top-1", "KL (nats)");
   for (size_t g = 0; g < groups.size(); ++g) {
-    std::printf("%-7zu %8lld %7.2f%% %10.5f\n", g, static_cast<long long>(groups[g].draws), 100 * groups[g].top1, groups[g].kl);
+    std::printf("%-7zu %8lld %7.2f%% %10.5f\n", g, static_cast<long long>(groups[g].draws),
+                100 * groups[g].top1, groups[g].kl);
   }
 }
 

@@ -7,7 +7,9 @@
 
 namespace tts {
 
-// `to` must not exist. Leaves quantization.json beside the files: format and agreement with the original per code group.
-void quantize_checkpoint(const std::string& from, const std::string& to, Quant quant, const DeviceOptions& options, int frames);
+// `to` must not exist. Leaves quantization.json beside the files: format and agreement with the original per
+// code group.
+void quantize_checkpoint(const std::string& from, const std::string& to, Quant quant,
+                         const DeviceOptions& options, int frames);
 
 }  // namespace tts

@@ -34,13 +34,15 @@ uint64_t draw(uint64_t key, int64_t i) { return mixed(key + static_cast<uint64_t
 
 // Sum of four uniform numbers, mean 0, variance 1: near enough to a normal number, and never beyond 3.47.
 float normal(uint64_t bits) {
-  const auto sum = static_cast<double>((bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48));
+  const auto sum =
+      static_cast<double>((bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48));
   return static_cast<float>((sum / 65536 - 2) * 1.7320508);
 }
 
 float usage(uint64_t bits) { return 0.5f + 7.5f * static_cast<float>(bits >> 40) * 0x1p-24f; }
 
-// Weights of a product are gain / sqrt(terms) times a normal number. First match decides; 1 where nothing matches.
+// Weights of a product are gain / sqrt(terms) times a normal number. First match decides; 1 where nothing
+// matches.
 struct Gain {
   std::string_view part;
   double gain;
@@ -59,12 +61,14 @@ double gain_of(std::string_view name) {
   return 1;
 }
 
-// Products that are added up in one output value; a transposed convolution meets each output taps / stride times.
+// Products that are added up in one output value; a transposed convolution meets each output taps / stride
+// times.
 double terms_of(std::string_view name, const Shape& shape) {
   const int64_t per_row = element_count(shape) / shape[0];
   if (!name.starts_with("decoder.")) return static_cast<double>(per_row);
   if (name.find(".block.1.conv.") != name.npos) return 2.0 * static_cast<double>(shape[0]);
-  if (name.starts_with("decoder.upsample.") && name.find(".0.conv.") != name.npos) return static_cast<double>(shape[0]);
+  if (name.starts_with("decoder.upsample.") && name.find(".0.conv.") != name.npos)
+    return static_cast<double>(shape[0]);
   return static_cast<double>(per_row);
 }
 
@@ -83,7 +87,9 @@ Law law_of(std::string_view name, const Shape& shape) {
   return {0, gain_of(name) / std::sqrt(terms_of(name, shape))};
 }
 
-bool is_codebook(std::string_view name) { return name.ends_with(".embedding_sum") || name.ends_with(".embed_sum"); }
+bool is_codebook(std::string_view name) {
+  return name.ends_with(".embedding_sum") || name.ends_with(".embed_sum");
+}
 
 // Visits an each() list and keeps name and values of every tensor.
 struct Filler {
@@ -147,15 +153,18 @@ void write_random_checkpoint(const RandomCheckpoint& wanted) {
   const std::string& to = wanted.directory;
   check(!fs::exists(to), Exit::output, "{}: exists; name a new directory", to);
   check(wanted.tokenizer != "embedded" || has_embedded_voice(), Exit::usage,
-        "--tokenizer: this build carries no voice to take the tokenizer from; name a directory with vocab.json, merges.txt "
+        "--tokenizer: this build carries no voice to take the tokenizer from; name a directory with "
+        "vocab.json, merges.txt "
         "and tokenizer_config.json");
   const ModelFiles from = ModelFiles::open(wanted.tokenizer);
-  const CheckpointFiles files = checkpoint_files(wanted.size, wanted.type, load_tokenizer(from, Pretokenizer::standard));
+  const CheckpointFiles files =
+      checkpoint_files(wanted.size, wanted.type, load_tokenizer(from, Pretokenizer::standard));
   const ModelConfig config = parse_config({files.config, files.generation, files.codec, to});
   std::error_code error;
   fs::create_directories(to + "/speech_tokenizer", error);
   check(!error, Exit::output, "{}: cannot be made: {}", to, error.message());
-  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"}) write_file(to + "/" + name, from.text(name));
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"})
+    write_file(to + "/" + name, from.text(name));
   write_language(to + "/model.safetensors", config, wanted.seed);
   write_codec(to + "/speech_tokenizer/model.safetensors", config, wanted.seed);
   write_file(to + "/speech_tokenizer/config.json", files.codec);

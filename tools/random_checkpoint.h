@@ -1,6 +1,7 @@
 // A checkpoint of the published geometry with random weights, for measurements without the published files:
-// every tensor of the lists has its name, shape and type, and values of a sensible size; what it says is noise.
-// The row of the end token in the talker's head is zero, so that no run with the usual sampling ends by itself.
+// every tensor of the lists has its name, shape and type, and values of a sensible size; what it says is
+// noise. The row of the end token in the talker's head is zero, so that no run with the usual sampling ends
+// by itself.
 #pragma once
 
 #include <cstdint>

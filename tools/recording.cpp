@@ -75,10 +75,11 @@ class ItemSpeaker {
   void check_codes_fit(const SpeechPlan& plan) const {
     int64_t frames = 0;
     for (const PlannedChunk& chunk : plan.chunks) frames += chunk.speakable ? chunk.expected_frames : 0;
-    check(!s_.args.has("codes") || frames <= limits::kFrames, Exit::usage,
-          "--codes: expected a text of at most {} frames, got one of about {}; --job keeps the codes of every "
-          "chunk",
-          limits::kFrames.value, frames);
+    check(
+        !s_.args.has("codes") || frames <= limits::kFrames, Exit::usage,
+        "--codes: expected a text of at most {} frames, got one of about {}; --job keeps the codes of every "
+        "chunk",
+        limits::kFrames.value, frames);
   }
 
   // One attempt at a chunk.

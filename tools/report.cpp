@@ -35,8 +35,7 @@ double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-// ---- standard error
-// -------------------------------------------------------------------------------------------------
+// ---- standard error ---------------------------------------------------------------------------------------
 
 void say_error(std::string_view line) {
   const std::string text = "tts-gen: " + printable(line) + "\n";
@@ -96,8 +95,7 @@ void ProgressLine::clear() {
   if (write(STDERR_FILENO, line.data(), line.size()) < 0) shown_ = false;
 }
 
-// ---- JSON
-// -------------------------------------------------------------------------------------------------------------
+// ---- JSON -------------------------------------------------------------------------------------------------
 
 void write_stdout(std::string_view bytes) { write_all(STDOUT_FILENO, bytes, "standard output"); }
 

@@ -17,8 +17,7 @@ namespace tts {
 using Clock = std::chrono::steady_clock;
 double ms_since(Clock::time_point begin);
 
-// ---- standard error
-// -------------------------------------------------------------------------------------------------
+// ---- standard error ---------------------------------------------------------------------------------------
 
 struct Log {
   bool quiet = false, verbose = false;
@@ -53,8 +52,7 @@ class ProgressLine {
   Clock::time_point last_{};
 };
 
-// ---- JSON
-// -----------------------------------------------------------------------------------------------------------
+// ---- JSON -------------------------------------------------------------------------------------------------
 
 struct ItemResult {
   const Item* item = nullptr;
@@ -94,6 +92,7 @@ class ResultSink {
   int descriptor_ = -1;
 };
 void write_stdout(std::string_view bytes);  // Exit::output
-void write_report(const Arguments& args, std::string_view text);  // to the file of --json=FILE, else standard output
+// To the file of --json=FILE, else standard output.
+void write_report(const Arguments& args, std::string_view text);
 
 }  // namespace tts

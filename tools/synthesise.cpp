@@ -48,7 +48,8 @@ void check_item_options(const Arguments& args, bool several) {
         "--output-dir: expected --input lines or jsonl; one item goes to --output");
   check(several || !join, Exit::usage,
         "--join: expected --input lines or jsonl; one item goes to --output");
-  check(!join || !args.has("output-dir"), Exit::usage, "--join: expected one place, got --output-dir as well");
+  check(!join || !args.has("output-dir"), Exit::usage,
+        "--join: expected one place, got --output-dir as well");
   check(!several || join || !args.has("subtitles"), Exit::usage,
         "--subtitles: expected one recording, got --input {}; --join makes one of several items", input);
   if (args.has("subtitles")) subtitle_form(args.text("subtitles"));
@@ -185,7 +186,8 @@ void record_item(Run& run, const SpeakRequest& request, const OutputPlan& plan, 
   result.output = recording.output.final_name();
   result.samples = recording.output.samples_out() - before;
   if (recording.output.clamped() > 0)
-    result.warnings.push_back(format("{} samples beyond full scale were clamped", recording.output.clamped()));
+    result.warnings.push_back(
+        format("{} samples beyond full scale were clamped", recording.output.clamped()));
 }
 
 ItemResult speak_item(Run& run, const Item& item, const OutputPlan& plan) {

@@ -1,5 +1,5 @@
-// The voice of an item on a base checkpoint: a reference clip, or a saved voice. A clip is encoded once per run, however many
-// items speak with it.
+// The voice of an item on a base checkpoint: a reference clip, or a saved voice. A clip is encoded once per
+// run, however many items speak with it.
 #pragma once
 
 #include "engine/clone.h"
@@ -19,8 +19,10 @@ class VoiceChoice {
  public:
   explicit VoiceChoice(const Arguments& args) : args_(args) {}
 
-  // nullptr: the item names no voice of its own and the command neither. What is only said goes to `warnings`.
-  std::shared_ptr<const ClonedVoice> voice_of(const Item& item, Engine& engine, std::vector<std::string>& warnings);
+  // nullptr: the item names no voice of its own and the command neither. What is only said goes to
+  // `warnings`.
+  std::shared_ptr<const ClonedVoice> voice_of(const Item& item, Engine& engine,
+                                              std::vector<std::string>& warnings);
 
   // --save-voice: writes the voice of the command line. Exit::usage when it names none.
   void save(Engine& engine, std::vector<std::string>& warnings);

@@ -171,8 +171,7 @@ constexpr int kTileRows{TTS_LANES == 16 ? 8 : 4};  // x kVectors: 24 of 32, 12 o
 constexpr int kVectors{3};
 constexpr int kBlock{256};  // input channels
 
-// ---- activation
-// --------------------------------------------------------------------------------------------------------
+// ---- activation -------------------------------------------------------------------------------------------
 
 F elu(F x) {
   // e^x - 1 loses digits near 0: there x + x^2/2 + x^3/6 + x^4/24, truncated below 2^-27 for |x| < 1/64
@@ -206,8 +205,7 @@ void activate(float* y, const float* x, int64_t rows, const Conv& conv, const Sn
   }
 }
 
-// ---- tiles
-// -------------------------------------------------------------------------------------------------------------
+// ---- tiles ------------------------------------------------------------------------------------------------
 
 void pack(float* panel, const Tensor& weight, int64_t column) {
   const int64_t depth = weight.shape[0] * weight.shape[1], out = weight.shape[2];

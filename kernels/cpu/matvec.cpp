@@ -319,9 +319,9 @@ void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_
   }
 }
 
-// One activation row: memory is read as one stream, row after row (four or eight interleaved rows reached 52 to
-// 63 % of the rate of a plain read), and the sums across lanes are taken kTile at a time (one at a time, rows
-// of 1 KiB reached half of it).
+// One activation row: memory is read as one stream, row after row (four or eight interleaved rows reached 52
+// to 63 % of the rate of a plain read), and the sums across lanes are taken kTile at a time (one at a time,
+// rows of 1 KiB reached half of it).
 template <class Format>
 void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
                  int64_t count) {
@@ -359,8 +359,7 @@ void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, 
   }
 }
 
-// ---- what happens to a dot product
-// ------------------------------------------------------------------------------------
+// ---- what happens to a dot product ------------------------------------------------------------------------
 
 F activate(F x, Act act) {
   switch (act) {

@@ -63,8 +63,7 @@ Row normalize(const Row& x, const Norm& norm) {
 
 }  // namespace
 
-// ---- matrices
-// ------------------------------------------------------------------------------------------------------
+// ---- matrices ---------------------------------------------------------------------------------------------
 
 void Reference::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
   const int64_t M = w.rows(), K = w.columns();
@@ -119,8 +118,7 @@ void Reference::norm(float* y, const float* x, const Norm& norm, int rows) {
   }
 }
 
-// ---- attention
-// -----------------------------------------------------------------------------------------------------
+// ---- attention --------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -199,8 +197,7 @@ void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Ten
   }
 }
 
-// ---- embeddings: f32 additions in the order of the list, so every device gives the same bits
-// ------------------------
+// ---- embeddings: f32 additions in the order of the list, so every device gives the same bits --------------
 
 namespace {
 
@@ -248,8 +245,7 @@ void Reference::next_row(float* y, const SampleState& state, const Tensor* table
   for (int64_t i = 0; i < H; ++i) y[i] += row[i];
 }
 
-// ---- convolutions: spec/codec-decoder.md section 3, spec/codec-encoder.md section 4.1
-// ---------------------------------
+// ---- convolutions: spec/codec-decoder.md section 3, spec/codec-encoder.md section 4.1 ---------------------
 
 namespace {
 
@@ -319,8 +315,7 @@ void Reference::clamp(float* y, const float* x, int n) {
   for (int i = 0; i < n; ++i) y[i] = x[i] < -1 ? -1 : x[i] > 1 ? 1 : x[i];  // NaN stays NaN
 }
 
-// ---- memory
-// --------------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 void* Reference::allocate(int64_t bytes) {
   ++counters_.allocations;
