@@ -171,7 +171,7 @@ TEST_CASE("every report gives one JSON line with machine, commit and command") {
   }
 }
 
-TEST_CASE("--line is one flat object for comparisons, of exactly the frames asked for") {
+TEST_CASE("the option --line gives one flat object for comparisons, of exactly the frames asked for") {
   const Finished done = bench({"-m", golden_model_path(), "-j", "1", "--line", "--label", "short", "--frames",
                                "5", "--repeats", "1"});
   REQUIRE(done.exit == 0);
