@@ -96,8 +96,8 @@ static bool predict_fused(LanguageModel<D>& lm, Memory& m, const FrameRules& rul
     if (!lm.d.switches().on(Ablate::persistent_predictor)) return false;
     for (size_t l = 0; l < lm.predictor.layers.size(); ++l) {
       const LayerWeights& w = lm.predictor.layers[l];
-      frame.layers.push_back({w.input_norm, w.q, w.k, w.v, w.o, w.q_norm, w.k_norm, w.post_norm, w.gate, w.up, w.down,
-                              m.predictor.caches[l]});
+      frame.layers.push_back({w.input_norm, w.q, w.k, w.v, w.o, w.q_norm, w.k_norm, w.post_norm, w.gate, w.up,
+                              w.down, m.predictor.caches[l]});
     }
     frame.heads = m.predictor.heads;
     frame.norm = lm.predictor.norm;

@@ -279,7 +279,8 @@ void talker_step(LanguageModel<D>& lm, Memory& m) {
 
 // spec/talker.md section 8 and 9: the order inside a frame is strict.
 template <class D>
-static void enqueue_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows, StageTimes& times) {
+static void enqueue_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
+                          StageTimes& times) {
   {
     const Stage stage("predictor", times.predictor);
     predict_codes(lm, m, rules);
@@ -294,7 +295,8 @@ static void enqueue_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rul
 
 namespace {
 
-// What the enqueued work of a frame depends on beside device memory: two equal fingerprints, one recorded graph.
+// What the enqueued work of a frame depends on beside device memory: two equal fingerprints, one recorded
+// graph.
 class Fingerprint {
  public:
   template <class... Values>
@@ -305,7 +307,8 @@ class Fingerprint {
 
  private:
   void mix(const void* data, size_t bytes) {  // FNV-1a
-    for (size_t i = 0; i < bytes; ++i) hash_ = (hash_ ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
+    for (size_t i = 0; i < bytes; ++i)
+      hash_ = (hash_ ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
   }
   uint64_t hash_ = 0xcbf29ce484222325ull;
 };
@@ -313,8 +316,8 @@ class Fingerprint {
 uint64_t fingerprint(const Memory& m, const FrameRules& rules, int trailing_rows) {
   Fingerprint print;
   const auto add = [&](const SampleRule& r) {
-    print.add(r.seed, r.temperature, r.top_p, r.penalty, r.top_k, r.greedy, r.group, r.eos, r.first_suppressed, r.min_tokens,
-              r.max_tokens);
+    print.add(r.seed, r.temperature, r.top_p, r.penalty, r.top_k, r.greedy, r.group, r.eos,
+              r.first_suppressed, r.min_tokens, r.max_tokens);
   };
   add(rules.first);
   for (const SampleRule& rule : rules.passes) add(rule);
@@ -339,16 +342,16 @@ void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int tr
   enqueue();
 }
 
-#define TTS_INSTANTIATE(D)                                                                                          \
-  template struct LanguageModel<D>;                                                                                 \
-  template std::vector<int32_t> text_slots(LanguageModel<D>&, std::span<const int32_t>);                            \
-  template void decoder_layer(D&, const LayerWeights&, const KvCache&, const Stack&, const Dims&, float*,           \
-                              const int32_t*, int);                                                                 \
-  template void begin_utterance(LanguageModel<D>&, Memory&, const MemoryShape&);                                    \
-  template void write_prompt_rows(LanguageModel<D>&, Memory&, const Prompt&, int, int);                             \
-  template void upload_prompt(LanguageModel<D>&, Memory&, const Prompt&);                                           \
-  template void prefill(LanguageModel<D>&, Memory&, const Prompt&);                                                 \
-  template void talker_step(LanguageModel<D>&, Memory&);                                                            \
+#define TTS_INSTANTIATE(D)                                                                                \
+  template struct LanguageModel<D>;                                                                       \
+  template std::vector<int32_t> text_slots(LanguageModel<D>&, std::span<const int32_t>);                  \
+  template void decoder_layer(D&, const LayerWeights&, const KvCache&, const Stack&, const Dims&, float*, \
+                              const int32_t*, int);                                                       \
+  template void begin_utterance(LanguageModel<D>&, Memory&, const MemoryShape&);                          \
+  template void write_prompt_rows(LanguageModel<D>&, Memory&, const Prompt&, int, int);                   \
+  template void upload_prompt(LanguageModel<D>&, Memory&, const Prompt&);                                 \
+  template void prefill(LanguageModel<D>&, Memory&, const Prompt&);                                       \
+  template void talker_step(LanguageModel<D>&, Memory&);                                                  \
   template void next_frame(LanguageModel<D>&, Memory&, const FrameRules&, int, StageTimes&);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE

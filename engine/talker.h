@@ -84,7 +84,7 @@ struct Memory {
   int32_t* fixed = nullptr;     // [K] 0, 1, 2, ...: positions of the predictor
   int32_t* prefill_position = nullptr;
   int64_t predictor_passes = 0; // of this utterance, counted on the host
-  int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all passes by itself
+  int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all by itself
   bool predictor_fused = false;         // that is what it does
   SampleState state;            // cursor, codes [positions + 1][K], seen, scores, forced
 };

@@ -121,7 +121,7 @@ struct SampleState {        // all device memory
   const int32_t* forced = nullptr;
 };
 
-// ---- the code predictor as one operation (optional) -----------------------------------------------------------------
+// ---- the code predictor as one operation (optional) -------------------------------------------------------
 
 struct PredictorLayer {
   Tensor input_norm, q, k, v, o, q_norm, k_norm, post_norm, gate, up, down;
@@ -141,7 +141,7 @@ struct PredictorFrame {               // spec/talker.md section 7, K = rules.siz
   bool at_once = false;               // all open rows per pass, from a guess; the same codes
 };
 
-// ---- the list ------------------------------------------------------------------------------------------------------
+// ---- the list ---------------------------------------------------------------------------------------------
 
 template <class D>
 concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w,

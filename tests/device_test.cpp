@@ -99,7 +99,8 @@ TEST_CASE("draws are the reference's: penalty, suppression, top-k with ties, top
         SampleRule rule = plain;
         rule.top_p = top_p, rule.top_k = top_k, rule.greedy = greedy;
         rule.temperature = 0.75f, rule.penalty = top_k == 20 ? 1.5f : 1.0f;
-        const Drawn want = draw_many(reference, rule, kVocabulary, 15), got = draw_many(device, rule, kVocabulary, 15);
+        const Drawn want = draw_many(reference, rule, kVocabulary, 15),
+                    got = draw_many(device, rule, kVocabulary, 15);
         INFO("top_p " << top_p << ", top_k " << top_k << ", greedy " << greedy);
         CHECK(got.codes == want.codes);
         CHECK(got.scores == want.scores);
@@ -122,7 +123,8 @@ TEST_CASE("without a usable GPU the message says what was found and what is need
   options.index = 3;
   CHECK_THROWS_WITH(Cuda{options}, Catch::Matchers::Contains("cuda: device 3: expected an index below 1"));
   Cuda device{DeviceOptions{}};
-  CHECK_THROWS_WITH(device.allocate(int64_t{1} << 40), Catch::Matchers::Contains("memory: expected 1099511627776 free bytes"));
+  CHECK_THROWS_WITH(device.allocate(int64_t{1} << 40),
+                    Catch::Matchers::Contains("memory: expected 1099511627776 free bytes"));
   CHECK(device.memory_bytes() > 0);
 }
 #endif
@@ -199,7 +201,8 @@ TEST_CASE("the second stream starts after all uploads and has scratch of its own
       device.download(got.data(), y, static_cast<int64_t>(got.size() * 4));
     });
     double worst = 0;
-    for (size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(double{got[i]} - double{want[i]}));
+    for (size_t i = 0; i < got.size(); ++i)
+      worst = std::max(worst, std::abs(double{got[i]} - double{want[i]}));
     CHECK(worst < 25 * 0x1p-24 * 64);  // 24 products and a store, values far below 64
   }
 }

@@ -1,5 +1,5 @@
-// The predictor frame as one cooperative kernel: under any schedule of its threads, in turn and at once, the codes are those of
-// the composed operations. TTS_SCHEDULES=100 frame_test runs a hundred.
+// The predictor frame as one cooperative kernel: under any schedule of its threads, in turn and at once, the
+// codes are those of the composed operations. TTS_SCHEDULES=100 frame_test runs a hundred.
 #include "catch.h"
 #include "devices_here.h"
 #include "speech.h"
