@@ -36,8 +36,8 @@ int64_t language_bytes(const Model& model, Quant quant) {
   return bytes;
 }
 
-// Everything becomes f32 or stays smaller; transposed convolutions repeat their bias `stride` times, which the usage counts of
-// the code tables, not placed, make room for.
+// Everything becomes f32 or stays smaller; transposed convolutions repeat their bias `stride` times, which
+// the usage counts of the code tables, not placed, make room for.
 int64_t codec_bytes(const Model& model) {
   int64_t bytes = 0;
   CodecDecoderWeights decoder = model.decoder;
@@ -55,28 +55,33 @@ int64_t codec_bytes(const Model& model) {
 // E0 .. E14 through the adapter, and what making one of them takes for a moment.
 int64_t adapted_bytes(const Model& model) {
   if (!model.config.adapter) return 0;
-  const int64_t to = model.config.predictor.H, from = model.config.talker.dims.H, more = model.config.talker.groups - 2;
-  return whole_blocks(model.config.talker.dims.V * to * 4) + more * whole_blocks(model.config.predictor.V * to * 4) +
-         whole_blocks(kPrefillRows * from * 4) + kBlock * kPrefillRows;
+  const int64_t to = model.config.predictor.H, from = model.config.talker.dims.H,
+                more = model.config.talker.groups - 2;
+  return whole_blocks(model.config.talker.dims.V * to * 4) +
+         more * whole_blocks(model.config.predictor.V * to * 4) + whole_blocks(kPrefillRows * from * 4) +
+         kBlock * kPrefillRows;
 }
 
 // The table, its larger successor, and the projection of one block of ids.
 int64_t text_bytes(const Model& model) {
   const int64_t H = model.config.talker.dims.H, wide = model.config.talker.text_width;
-  return 3 * whole_blocks(kTextIds * H * 4) + 2 * whole_blocks(kPrefillRows * wide * 4) + whole_blocks(kPrefillRows * 4);
+  return 3 * whole_blocks(kTextIds * H * 4) + 2 * whole_blocks(kPrefillRows * wide * 4) +
+         whole_blocks(kPrefillRows * 4);
 }
 
 }  // namespace
 
 std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache) {
   const ModelConfig& c = model.config;
-  const MemoryShape shape{.positions = kPlannedPositions, .trailing = kTextIds, .reference = 0, .cache = cache};
+  const MemoryShape shape{
+      .positions = kPlannedPositions, .trailing = kTextIds, .reference = 0, .cache = cache};
   const int64_t chunk = int64_t{kCodecCallFrames} * c.codec.samples_per_frame * 4;
   return {{"weights of the language model", language_bytes(model, quant)},
           {"inputs of the code predictor", adapted_bytes(model)},
           {"text table", text_bytes(model)},
           {"weights of the codec", codec_bytes(model)},
-          {"stream of the codec", whole_blocks(Decoder<Reference>::plan(c.codec, kCodecCallFrames).bytes()) + whole_blocks(chunk)},
+          {"stream of the codec",
+           whole_blocks(Decoder<Reference>::plan(c.codec, kCodecCallFrames).bytes()) + whole_blocks(chunk)},
           {"utterance", session_plan(c, shape).bytes()}};
 }
 

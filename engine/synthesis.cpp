@@ -58,7 +58,8 @@ void with_device(const std::string& kind, Use&& use) {
   TTS_DEVICES(TTS_TRY)
 #undef TTS_TRY
   check(kind != "cuda", Exit::device,
-        "--device cuda: expected a build with CUDA (cmake --preset cuda), this one has: auto, {}; choose --device cpu",
+        "--device cuda: expected a build with CUDA (cmake --preset cuda), this one has: auto, {}; choose "
+        "--device cpu",
         joined(device_kinds()));
   throw Error(Exit::device, "--device {}: this build has: auto, {}", kind, joined(device_kinds()));
 }

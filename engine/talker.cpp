@@ -328,7 +328,8 @@ uint64_t fingerprint(const Memory& m, const FrameRules& rules, int trailing_rows
 }  // namespace
 
 template <class D>
-void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows, StageTimes& times) {
+void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
+                StageTimes& times) {
   const Trace frame("frame");
   const auto enqueue = [&] { enqueue_frame(lm, m, rules, trailing_rows, times); };
   if constexpr (requires { lm.d.replay(uint64_t{}, enqueue); }) {

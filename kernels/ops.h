@@ -237,18 +237,19 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.memory_bytes() } -> std::same_as<int64_t>;           // allocated on the device now
   { d.counters() } -> std::same_as<Counters>;
   { d.switches() } -> std::convertible_to<const Switches&>;
-  // --- optional: D::kHostMemory = true says that device memory is host memory and work is done when a call returns; then the
-  // host may read codes between operations.
-  // --- optional: a device that can do two things at once offers d.beside(), a second device on the same memory (or itself, when
-  // it cannot after all), and d.start(job, argument): job(argument) runs on the second one beside what is called next;
-  // d.job_runs(); d.finish() waits for it and throws what it threw.
-  // --- optional: d.predict(frame) draws codes 1 .. K-1 of the cursor's frame with the bits of the composed operations; false
-  // when the shapes are not for it. Without it the engine composes.
-  // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body); body's operations
-  // then depend on nothing but device memory. Without it the engine calls body().
+  // --- optional: D::kHostMemory = true says that device memory is host memory and work is done when a call
+  // returns; then the host may read codes between operations.
+  // --- optional: a device that can do two things at once offers d.beside(), a second device on the same
+  // memory (or itself, when it cannot after all), and d.start(job, argument): job(argument) runs on the
+  // second one beside what is called next; d.job_runs(); d.finish() waits for it and throws what it threw.
+  // --- optional: d.predict(frame) draws codes 1 .. K-1 of the cursor's frame with the bits of the composed
+  // operations; false when the shapes are not for it. Without it the engine composes.
+  // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body);
+  // body's operations then depend on nothing but device memory. Without it the engine calls body().
   // --- optional: d.reserve(bytes) takes the memory of a whole plan at once; Exit::device with need and free.
-  // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that share its call, for
-  // the products in `body`: the prefill, whose rows always come together. Without it the engine calls body().
+  // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that
+  // share its call, for the products in `body`: the prefill, whose rows always come together. Without it the
+  // engine calls body().
 };
 
 // ---- helpers that prepare weights on the host -------------------------------------------------------------

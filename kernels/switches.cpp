@@ -21,7 +21,8 @@ constexpr Entry kEntries[] = {
     {"cuda_graphs", "record the work of a frame once and replay it as one graph"},
     {"persistent_predictor", "run all passes of the code predictor in one resident kernel"},
     {"library_prefill", "multiply the rows of the prefill by cuBLASLt"},
-    {"early_launch", "let a kernel fetch its weights while the one before it ends (compute capability 9.0 and newer)"},
+    {"early_launch",
+     "let a kernel fetch its weights while the one before it ends (compute capability 9.0 and newer)"},
 };
 static_assert(std::size(kEntries) == static_cast<size_t>(Ablate::kCount));
 

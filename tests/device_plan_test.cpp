@@ -1,5 +1,5 @@
-// Device memory is asked for once, from a plan that is known before a weight is read: it suffices, it is not far too large, and
-// where it cannot be had the refusal says how much was needed and how much there is.
+// Device memory is asked for once, from a plan that is known before a weight is read: it suffices, it is not
+// far too large, and where it cannot be had the refusal says how much was needed and how much there is.
 #include "catch.h"
 #include "engine/device_plan.h"
 #include "engine/session.h"
@@ -37,7 +37,8 @@ TEST_CASE("pieces of a pool do not overlap, and what is given back can be had ag
       CHECK((at >= memory.data() && at + bytes <= memory.data() + memory.size()));
       const auto next = taken.lower_bound(at);
       CHECK((next == taken.end() || at + std::max<int64_t>(bytes, 1) <= next->first));
-      if (next != taken.begin()) CHECK(std::prev(next)->first + std::max<int64_t>(std::prev(next)->second, 1) <= at);
+      if (next != taken.begin())
+        CHECK(std::prev(next)->first + std::max<int64_t>(std::prev(next)->second, 1) <= at);
       taken[at] = bytes;
     } else if (!taken.empty()) {
       auto piece = taken.begin();
@@ -62,7 +63,8 @@ namespace {
 int64_t allocations_with(const std::string& name, Quant quant, double share) {
   const std::unique_ptr<Model> model = load_model(golden_model(name));
   Cuda device{DeviceOptions{}};
-  device.reserve(static_cast<int64_t>(share * static_cast<double>(plan_bytes(device_plan(*model, quant, DType::f32)))));
+  device.reserve(
+      static_cast<int64_t>(share * static_cast<double>(plan_bytes(device_plan(*model, quant, DType::f32)))));
   const int64_t before = device.counters().allocations;
   LanguageModel<Cuda> lm(device, *model, quant);
   SessionSpace<Cuda> space(device, *model, DType::f32);

@@ -1,5 +1,5 @@
-// What the device of the CUDA sources promises beside the operations: refusals with numbers, recorded graphs, progress without
-// waiting, the second stream; and that its draws are those of the reference.
+// What the device of the CUDA sources promises beside the operations: refusals with numbers, recorded graphs,
+// progress without waiting, the second stream; and that its draws are those of the reference.
 #include "catch.h"
 #include "devices_here.h"
 

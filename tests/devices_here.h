@@ -1,5 +1,5 @@
-// Which devices of this build can run on this machine. Only a GPU may be missing, and that is said; where one is expected
-// (TTS_EXPECT_GPU, set by tools/gpu_session.sh) it is a failure.
+// Which devices of this build can run on this machine. Only a GPU may be missing, and that is said; where one
+// is expected (TTS_EXPECT_GPU, set by tools/gpu_session.sh) it is a failure.
 #pragma once
 
 #include "kernels/devices.h"

@@ -22,7 +22,8 @@ void set_schedule([[maybe_unused]] uint64_t seed) {  // a GPU has its own
 #endif
 }
 
-std::vector<int32_t> codes_of(const std::shared_ptr<const Model>& model, const char* ablate, double* passes = nullptr) {
+std::vector<int32_t> codes_of(const std::shared_ptr<const Model>& model, const char* ablate,
+                              double* passes = nullptr) {
   DeviceChoice choice;
   choice.kind = std::string(Cuda::kind());
   choice.dtype = "f32";

@@ -1,5 +1,6 @@
-// The prefill's products through the library (on the emulator: a plain kernel in its place, with everything around it as on a
-// GPU): in f32 the reference's numbers, in bf16 those of rounded inputs, and nothing of it outside of in_bulk.
+// The prefill's products through the library (on the emulator: a plain kernel in its place, with everything
+// around it as on a GPU): in f32 the reference's numbers, in bf16 those of rounded inputs, and nothing of it
+// outside of in_bulk.
 #include "catch.h"
 #include "kernels/cases.h"
 #include "devices_here.h"
@@ -83,14 +84,16 @@ TEST_CASE("in bf16 the products in bulk differ by the rounding of their inputs, 
     CHECK(in_bulk(device, in) == in_bulk(exact, in));
     CHECK(in_bulk(device, in) == rounded);
   }
-  for (const Recipe& recipe : {recipe_of(Op::qkv, DType::bf16, 9, 64, 64), recipe_of(Op::gated, DType::bf16, 9, 64, 48)}) {
+  for (const Recipe& recipe :
+       {recipe_of(Op::qkv, DType::bf16, 9, 64, 64), recipe_of(Op::gated, DType::bf16, 9, 64, 48)}) {
     INFO(str(recipe));
     const Case c = make_case(recipe);
     const std::vector<float> rounded = in_bulk(device, c), whole = in_bulk(exact, c);
     CHECK(rounded != whole);
     std::vector<float> apart(whole.size());
     for (size_t i = 0; i < whole.size(); ++i) apart[i] = rounded[i] - whole[i];
-    // Inputs are off by 2^-9 of themselves, so each of two factors is, as a whole, by about as much; SiLU's slope is below 1.1.
+    // Inputs are off by 2^-9 of themselves, so each of two factors is, as a whole, by about as much; SiLU's
+    // slope is below 1.1.
     CHECK(norm_of(apart) <= 4 * 0x1p-9 * norm_of(whole));
   }
 }
@@ -121,7 +124,8 @@ TEST_CASE("a prompt longer than the room goes through it in parts, with the same
   emulator::set_memory(size_t{256} << 20);  // leaves a room of 1 MiB
   Cuda device{options_of(false)};
   emulator::set_memory(total);
-  const Case c = make_case(recipe_of(Op::gated, DType::f32, 600, 64, 512));  // 600 rows of 4352 bytes: more than 1 MiB
+  const Case c =
+      make_case(recipe_of(Op::gated, DType::f32, 600, 64, 512));  // 600 rows of 4352 bytes: more than 1 MiB
   const std::vector<float> want = expected(c), got = in_bulk(device, c);
   const std::vector<double> bound = error_bound(c);
   for (size_t i = 0; i < want.size(); ++i) REQUIRE(std::abs(double{got[i]} - double{want[i]}) <= bound[i]);

@@ -1,5 +1,6 @@
-// --device cuda where there is no GPU that can be used: exit code 4 before a model file is looked at, saying what was found and
-// what is needed; never another device. Run as real processes, in builds with and without CUDA.
+// --device cuda where there is no GPU that can be used: exit code 4 before a model file is looked at, saying
+// what was found and what is needed; never another device. Run as real processes, in builds with and without
+// CUDA.
 #include "base/json.h"
 #include "catch.h"
 #include "engine/synthesis.h"
@@ -24,7 +25,8 @@ bool has_cuda() {
 void check_says_why(const std::string& text) {
   CAPTURE(text);
   if (!has_cuda()) {
-    CHECK(text.find("expected a build with CUDA (cmake --preset cuda), this one has: auto, reference, cpu") != std::string::npos);
+    CHECK(text.find("expected a build with CUDA (cmake --preset cuda), this one has: auto, reference, cpu") !=
+          std::string::npos);
   } else if (text.find("driver: expected an NVIDIA driver for CUDA ") != std::string::npos) {
     CHECK(text.find("found none; install it") != std::string::npos);
   } else {
@@ -50,7 +52,8 @@ TEST_CASE("cuda that cannot run is exit 4, before the model is looked at and wit
     CHECK(!std::filesystem::exists(out));
   }
   CHECK(tts_gen({"Hi.", "--device", "cuda:3", "-m", absent, "-o", out}, kHidden).exit == 4);
-  CHECK(tts_gen({"--print-config", "--device", "cuda", "-m", golden_model("tiny-custom-voice")}, kHidden).exit == 4);
+  CHECK(tts_gen({"--print-config", "--device", "cuda", "-m", golden_model("tiny-custom-voice")}, kHidden)
+            .exit == 4);
   const std::string bench = std::string(TTS_BIN_DIR) + "/tts-bench";
   CHECK(run(bench, {"ops", "--device", "cuda"}, kHidden).exit == 4);
   CHECK(run(bench, {"--device", "cuda", "-m", absent}, kHidden).exit == 4);
@@ -74,8 +77,9 @@ TEST_CASE("doctor shows why cuda cannot run, and that auto takes the processor")
 
 TEST_CASE("auto takes the processor and says so in one line and in the result") {
   const TempDirectory folder;
-  const Finished done = tts_gen({"Hi.", "-m", golden_model("tiny-custom-voice"), "-o", folder.file("a.wav"), "--json",
-                                 "--max-new-tokens", "3"}, kHidden);
+  const Finished done = tts_gen({"Hi.", "-m", golden_model("tiny-custom-voice"), "-o", folder.file("a.wav"),
+                                 "--json", "--max-new-tokens", "3"},
+                                kHidden);
   CHECK((done.exit == 0 || done.exit == 6));
   CHECK(done.err.find("device: cpu (") != std::string::npos);
   CHECK(Json::parse(done.out, "result").at("device").at("kind").text() == "cpu");

@@ -64,7 +64,8 @@ TEST_CASE("a run has a range for every stage and every frame") {
   std::map<std::string, int> count;
   const Json file = Json::load(dir.file("trace.json"));
   for (const Json& event : file.at("traceEvents").items()) ++count[event.at("name").text()];
-  for (const char* stage : {"load", "tokenize", "prefill", "frame", "talker", "predictor", "sample", "codec", "write"}) {
+  for (const char* stage :
+       {"load", "tokenize", "prefill", "frame", "talker", "predictor", "sample", "codec", "write"}) {
     INFO(stage);
     CHECK(count[stage] >= 1);
   }

@@ -64,7 +64,8 @@ std::vector<DeviceCheck> check_devices(const Arguments& args) {
     expected = test_codes(model, choice_for(args, "reference"), ignored);
   }
   std::vector<std::string> kinds = device_kinds();
-  if (std::find(kinds.begin(), kinds.end(), "cuda") == kinds.end()) kinds.emplace_back("cuda");  // and why not
+  if (std::find(kinds.begin(), kinds.end(), "cuda") == kinds.end())
+    kinds.emplace_back("cuda");  // and why not
   for (const std::string& kind : kinds) {
     DeviceCheck& c = checks.emplace_back();
     c.kind = kind;
