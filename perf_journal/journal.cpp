@@ -38,7 +38,8 @@ constexpr OptionRow kOptions[] = {
     {.name = "dir", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kAll,
      .help = "the journal (default perf_journal)", .example = "--check --dir DIR"},
     {.name = "model", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kRun,
-     .help = "what the entries call random-0.6b (tts-bench checkpoint DIR makes one); DIR-int8, if there, is random-0.6b-int8",
+     .help = "what the entries call random-0.6b (tts-bench checkpoint DIR makes one); DIR-int8 and DIR-base, if there, are "
+             "random-0.6b-int8 and -base",
      .example = "run --model DIR"},
     {.name = "rounds", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kRun, .least = 1, .most = 1000,
      .help = "times that all commands of an entry are run in turn (default 3)", .example = "run --rounds 5"},
@@ -121,7 +122,7 @@ struct Workplace {
   std::string path;
   explicit Workplace(const std::string& model) : path((fs::temp_directory_path() / format("journal-{}", getpid())).string()) {
     fs::create_directories(path);
-    for (const std::string suffix : {"", "-int8"}) {
+    for (const std::string suffix : {"", "-int8", "-base"}) {
       if (!model.empty() && fs::exists(model + suffix)) {
         fs::create_directory_symlink(fs::absolute(model + suffix), path + "/random-0.6b" + suffix);
       }

@@ -30,6 +30,7 @@ void bench_stream(const SpeechBench& bench);     // first audio, jitter of the c
 void bench_positions(const SpeechBench& bench);  // milliseconds per frame along one long utterance
 void bench_assistant(const SpeechBench& bench);  // what a voice assistant asks of an engine
 void bench_start(const SpeechBench& bench);      // tts-gen from its start to its first sample, cold and warm
+void bench_encode(const SpeechBench& bench);     // ten seconds of reference audio through both encoders
 void bench_floors(const SpeechBench& bench);     // stages of a frame against memory and arithmetic of the machine
 
 // ---- shared by the reports ---------------------------------------------------------------------------------------------

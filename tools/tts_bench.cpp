@@ -11,10 +11,10 @@ namespace tts {
 
 namespace {
 
-enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, floors, kCount };
+enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, floors, encode, kCount };
 constexpr CommandSet bit(Command c) { return CommandSet{1} << static_cast<int>(c); }
 constexpr CommandSet kSpeech{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant) |
-                             bit(Command::start) | bit(Command::floors)};
+                             bit(Command::start) | bit(Command::floors) | bit(Command::encode)};
 constexpr CommandSet kOps{bit(Command::ops)}, kCheckpoint{bit(Command::checkpoint)}, kBoth{kSpeech | kOps}, kAll{kBoth | kCheckpoint};
 constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start) | bit(Command::floors)};
 constexpr CommandSet kChunks{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant)};
@@ -36,6 +36,7 @@ constexpr CommandRow kCommands[] = {
      .help = "initialisation, first audio, 91 characters, memory, playback through a real-time null sink"},
     {.name = "start", .operands = "", .help = "tts-gen from its start to its first sample, with cold and with warm files"},
     {.name = "floors", .operands = "", .help = "the stages of a frame against what memory and arithmetic of the machine allow"},
+    {.name = "encode", .operands = "", .help = "ten seconds of reference audio through codec and speaker encoder (type base)"},
 };
 static_assert(std::size(kCommands) == static_cast<size_t>(Command::kCount));
 
@@ -200,6 +201,8 @@ void act(const Arguments& args, const std::string& command) {
       return bench_assistant(speech_bench(args, command));
     case Command::start:
       return bench_start(speech_bench(args, command));
+    case Command::encode:
+      return bench_encode(speech_bench(args, command));
     case Command::floors:
       return bench_floors(speech_bench(args, command));
     case Command::ops:
