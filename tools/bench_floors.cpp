@@ -110,7 +110,8 @@ void bench_floors(const SpeechBench& bench) {
     record_head(w.begin_object(), bench, open, "floors");
     w.field("stage", stage.name).field("machine_gb_s", machine.gb_s).field("machine_gflop_s", machine.gflop_s);
     w.field("predictor_passes", spoken.predictor_passes).field("frame_ms", stage.measured_ms);
-    w.field("busy_ms", stage.busy_ms).field("mbytes", stage.bytes / 1e6).field("gflop", stage.flops / 1e9).field("floor_ms", floor).field("distance", distance).end_object();
+    w.field("busy_ms", stage.busy_ms).field("mbytes", stage.bytes / 1e6);
+    w.field("gflop", stage.flops / 1e9).field("floor_ms", floor).field("distance", distance).end_object();
     print_line(w);
   }
 }
