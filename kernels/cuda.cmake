@@ -7,9 +7,7 @@ if(TTS_EMULATOR)
   target_sources(tts_kernels PRIVATE ${TTS_CUDA_KERNELS} ${TTS_CUDA_HOST} ${TTS_EMULATOR_SOURCES})
 elseif(TTS_CUDA)
   # Before the language is enabled: afterwards CMake's own default (one old architecture) stands there.
-  if(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 86 89 90 100 120)
-  endif()
+  set(CMAKE_CUDA_ARCHITECTURES "80;86;89;90;100;120" CACHE STRING "Compute capabilities that the programs hold code for")
   include(CheckLanguage)
   check_language(CUDA)
   if(NOT CMAKE_CUDA_COMPILER)
@@ -25,8 +23,8 @@ elseif(TTS_CUDA)
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
     list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
   endif()
-  set(CMAKE_CUDA_STANDARD 20)
-  set(CMAKE_CUDA_EXTENSIONS OFF)
+  set_target_properties(tts_kernels PROPERTIES  # which was made before the language was enabled
+    CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 20 CUDA_EXTENSIONS OFF)
   # No contraction of a*b+c, as everywhere: variants of a kernel must give the same bits.
   target_compile_options(tts_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -Xcompiler=-Wall,-Wextra
     $<$<BOOL:${TTS_WERROR}>:-Werror=all-warnings -Xcompiler=-Werror>>)
