@@ -178,6 +178,18 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
   s.model->files.check_intact();
 }
 
+std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice, std::span<const float> samples) {
+  std::string why;
+  std::vector<int32_t> codes;
+  with_device(choose_kind(choice, why), [&](auto tag) {
+    using D = typename decltype(tag)::Type;
+    D device(choice.options);
+    codes = Cloner<D>(device, model).encode(samples);
+  });
+  model.files.check_intact();
+  return codes;
+}
+
 Engine::Engine(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 

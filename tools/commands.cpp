@@ -123,15 +123,15 @@ int codec_encode(const Arguments& args) {
   codes_form(path);
   check(!same_file(clip_path, path), Exit::output, "{}: --output: is the clip itself", path);
   const AudioClip clip = read_audio(clip_path);
-  const DeviceChoice choice = device_choice(args);
-  resolve_device(choice);
-  Engine engine(load_model(model_choice(args), load_options(args)), choice);
-  const ModelConfig& config = engine.model().config;
-  check(config.codec_encoder && engine.model().encoder, Exit::bad_input,
+  const DeviceChoice device = device_choice(args);
+  resolve_device(device);
+  const auto model = load_model(model_choice(args), load_options(args));
+  const ModelConfig& config = model->config;
+  check(config.codec_encoder && model->encoder, Exit::bad_input,
         "{}: speech_tokenizer: expected the tensors encoder.*, got none; this checkpoint can only decode",
         config.directory);
   const std::vector<float> samples = resample(clip.samples, clip.rate, config.codec_encoder->sample_rate);
-  save_codes(path, {.groups = config.talker.groups, .codes = engine.encode(samples)});
+  save_codes(path, {.groups = config.talker.groups, .codes = encode_audio(*model, device, samples)});
   return 0;
 }
 
