@@ -302,3 +302,24 @@ TEST_CASE("seeds of chunks: by their words and how often they came") {
   CHECK(seed_of_chunk(1, "Yes.", 0) != seed_of_chunk(1, "No.", 0));
   CHECK(seed_of_chunk(1, "Yes.", 0) != seed_of_chunk(2, "Yes.", 0));
 }
+
+#ifdef TTS_EMBED_VOICE
+
+TEST_CASE("what a voice cannot read is spelled out without being asked for, and said") {
+  const TempDirectory folder;
+  std::string longer = "It was 5 km.";
+  for (int i = 0; i < 8; ++i) longer += " Then they went on, and on, and nobody asked them why.";
+  const Finished done = tts_gen({"-m", "embedded", "--seed", "1", "--device", "cpu", "-j", "1", "-v", "--json", "-o",
+                                 folder.file("a.wav"), "--", longer});
+  CAPTURE(done.err);
+  CHECK((done.exit == 0 || done.exit == 6));
+  CHECK(done.err.find("spoken: It was five k") != std::string::npos);
+  const Json json = Json::parse(done.out, "result");
+  std::string warnings;
+  for (const Json& warning : json.at("warnings").items()) warnings += warning.text() + "\n";
+  CHECK(warnings ==
+        "this voice cannot read digits: they are spelled out\n"
+        "this voice reaches 250 characters at once: the text is spoken in several chunks\n");
+}
+
+#endif

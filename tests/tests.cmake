@@ -58,6 +58,9 @@ foreach(device reference cpu)
   add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
 endforeach()
 
+# An excerpt of the book that tests/book.sh speaks: three kills, the same samples, flat memory.
+add_test(NAME book COMMAND ${CMAKE_SOURCE_DIR}/tests/book.sh 60 ${CMAKE_BINARY_DIR}/bin/tts-gen)
+
 add_test(NAME floors COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)
 add_test(NAME "floors: every rule finds its violation" COMMAND ${CMAKE_COMMAND} -D SELF_TEST=ON
   -D WORK=${CMAKE_BINARY_DIR}/floors -P ${CMAKE_SOURCE_DIR}/tests/floors.cmake)

@@ -67,7 +67,9 @@ SpeechPlan plan_item(const TextCare& care, const std::string& text, const std::s
   if (care.rules.markup != Markup::ssml && static_cast<int64_t>(text.size()) > limits::kTextBytes)
     check_sentences(text, language);
   SpeechPlanRules rules = care.rules;
-  rules.language = language;
+  // Who speaks one language only need not be told which.
+  const std::vector<Named>& known = model.config.talker.languages;
+  rules.language = language == "auto" && known.size() == 1 ? known.front().name : language;
   SpeechPlan plan = plan_speech(text, rules, model.rules, model.tokenizer);
   const bool any =
       std::any_of(plan.chunks.begin(), plan.chunks.end(), [](const PlannedChunk& c) { return c.speakable; });
