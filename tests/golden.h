@@ -81,7 +81,9 @@ std::vector<int32_t> as_ints(const Stored& s);
 struct Run {
   std::string directory;  // of the goldens
   std::string device;
+  std::string model;      // the only one; empty: all
   Tally& tally;
+  bool skips(const std::string& name) const { return !model.empty() && name != model; }
 };
 
 // Each compares one part of the directory; all take the device by name.

@@ -163,6 +163,7 @@ void check_speaker(const Run& run) {
   with_golden_device(run.device, [&](auto& device) {
     using D = std::remove_reference_t<decltype(device)>;
     for (const std::string& name : folders(run.directory + "/speaker")) {
+      if (run.skips(name)) continue;
       const auto model = load_model(run.directory + "/models/" + name);
       SpeakerEncoder<D> encoder(device, *model->config.speaker_encoder, *model->speaker_encoder);
       const std::string path = run.directory + "/speaker/" + name + "/speaker";
@@ -186,6 +187,7 @@ void check_codec(const Run& run) {
   with_golden_device(run.device, [&](auto& device) {
     using D = std::remove_reference_t<decltype(device)>;
     for (const std::string& name : folders(run.directory + "/codec")) {
+      if (run.skips(name)) continue;
       const auto model = load_model(run.directory + "/models/" + name);
       Decoder<D> decoder(device, model->config.codec, model->decoder, kStageFrames);
       const std::string path = run.directory + "/codec/" + name + "/decoder";

@@ -1,9 +1,9 @@
-// golden_test [--device NAME] [--only KIND,...] DIR
+// golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR
 //
 // Compares the engine with everything the official implementation recorded below DIR (models/, cases/,
 // codec/, speaker/, tokenizer/, sampling.*, resample.*). A model without cases, a stored tensor that nothing
 // compared, and a kind asked for but not stored are failures. --only restricts the kinds openly: the summary
-// names what was left out.
+// names what was left out. --model compares the parts that belong to one model.
 #include "golden.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace tts::golden {
 namespace {
 
 struct Options {
-  std::string device = "reference", directory;
+  std::string device = "reference", model, directory;
   std::set<std::string> only;
 };
 
@@ -22,10 +22,12 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const bool takes_value = word == "--device" || word == "--only";
+    const bool takes_value = word == "--device" || word == "--only" || word == "--model";
     check(!takes_value || i + 1 < argc, Exit::usage, "{}: expected a value", word);
     if (word == "--device") {
       options.device = argv[++i];
+    } else if (word == "--model") {
+      options.model = argv[++i];
     } else if (word == "--only") {
       std::string rest = argv[++i];
       for (size_t at = 0; at <= rest.size();) {
@@ -35,11 +37,11 @@ Options parse(int argc, char** argv) {
       }
     } else {
       check(options.directory.empty() && word[0] != '-', Exit::usage,
-            "usage: golden_test [--device NAME] [--only KIND,...] DIR (got {})", word);
+            "usage: golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR (got {})", word);
       options.directory = word;
     }
   }
-  check(!options.directory.empty(), Exit::usage, "usage: golden_test [--device NAME] [--only KIND,...] DIR");
+  check(!options.directory.empty(), Exit::usage, "usage: golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR");
   return options;
 }
 
@@ -60,10 +62,11 @@ void check_models(const Run& run) {
 struct Part {
   std::vector<std::string> prefixes;  // of its kinds; none: every kind that no other part has
   void (*compare)(const Run&);
+  bool of_a_model = false;
 };
 const std::vector<Part> kParts = {
     {{"ids"}, check_text},         {{"sampling."}, check_sampling}, {{"clips", "resample"}, check_audio},
-    {{"codec.", "encoder."}, check_codec}, {{"speaker."}, check_speaker},   {{}, check_cases},
+    {{"codec.", "encoder."}, check_codec, true}, {{"speaker."}, check_speaker, true}, {{}, check_cases, true},
 };
 
 bool belongs(const std::string& kind, const Part& part) {
@@ -73,6 +76,7 @@ bool belongs(const std::string& kind, const Part& part) {
 
 // A part of which --only names nothing need not run.
 bool wanted(const Options& options, const Part& part) {
+  if (!options.model.empty() && !part.of_a_model) return false;
   if (options.only.empty()) return true;
   return std::any_of(options.only.begin(), options.only.end(), [&](const std::string& kind) {
     if (!part.prefixes.empty()) return belongs(kind, part);
@@ -84,7 +88,10 @@ bool wanted(const Options& options, const Part& part) {
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
   Tally tally(options.only);
-  const Run run{options.directory, options.device, tally};
+  const Run run{options.directory, options.device, options.model, tally};
+  const std::vector<std::string> models = folders(options.directory + "/models");
+  check(options.model.empty() || std::find(models.begin(), models.end(), options.model) != models.end(), Exit::usage,
+        "--model: expected a folder of {}/models, got {}", options.directory, options.model);
   if (tally.wants("models")) check_models(run);
   for (const Part& part : kParts) {
     if (wanted(options, part)) part.compare(run);

@@ -57,6 +57,15 @@ target_include_directories(golden_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 foreach(device reference cpu)
   add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
 endforeach()
+if(TTS_EMULATOR)  # every golden, shared over several tests that run at the same time
+  file(GLOB TTS_GOLDEN_MODELS RELATIVE ${CMAKE_SOURCE_DIR}/tests/goldens/models ${CMAKE_SOURCE_DIR}/tests/goldens/models/*)
+  foreach(model ${TTS_GOLDEN_MODELS})
+    add_test(NAME "golden_test: emulator ${model}"
+      COMMAND golden_test --device emulator --model ${model} ${CMAKE_SOURCE_DIR}/tests/goldens)
+  endforeach()
+  add_test(NAME "golden_test: emulator without a model" COMMAND golden_test --device emulator
+    --only ids,sampling.scores,sampling.choice,resample ${CMAKE_SOURCE_DIR}/tests/goldens)
+endif()
 
 # An excerpt of the book that tests/book.sh speaks: three kills, the same samples, flat memory.
 add_test(NAME book COMMAND ${CMAKE_SOURCE_DIR}/tests/book.sh 60 ${CMAKE_BINARY_DIR}/bin/tts-gen)

@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(float* y, const float* e
   Shared<float> tile = shared<float>() + warp * R * kTile;
   float sum[R] = {};
   for (int j0 = j_begin; j0 < j_end; j0 += kTile) {
-    __syncwarp();
+    if (j0 > j_begin) __syncwarp();
     load_tile<R>(tile, e, g, row0, j0 + lane);
     __syncwarp();
     if (o >= g.out) continue;
@@ -150,7 +150,8 @@ void launch_conv(Queue& q, float* y, const float* e, const Geometry& g) {
 // As many rows per block as leave two blocks for every multiprocessor: more rows read a weight less often.
 void multiply(Queue& q, float* y, const float* e, const Geometry& g) {
   const auto blocks = [&](int R) { return int64_t{blocks_for(g.rows, R)} * blocks_for(g.out, kWarp); };
-  if (g.rows > 8 && blocks(16) >= 2 * q.multiprocessors) launch_conv<16>(q, y, e, g);
+  if (g.rows > 16 && blocks(32) >= 2 * q.multiprocessors) launch_conv<32>(q, y, e, g);
+  else if (g.rows > 8 && blocks(16) >= 2 * q.multiprocessors) launch_conv<16>(q, y, e, g);
   else if (g.rows > 4 && blocks(8) >= 2 * q.multiprocessors) launch_conv<8>(q, y, e, g);
   else launch_conv<4>(q, y, e, g);
 }

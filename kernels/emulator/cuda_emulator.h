@@ -96,6 +96,17 @@ inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return x == 0 ? 0 : 1 + std::countr_zero(static_cast<unsigned>(x)); }
 inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
+#if defined(__x86_64__)
+// The instruction where the processor has it: the compiler may not assume it, and a call per product is most of a kernel.
+namespace tts {
+inline const bool kHasFma = __builtin_cpu_supports("fma");
+inline float fmaf(float a, float b, float c) {
+  if (!kHasFma) [[unlikely]] return ::fmaf(a, b, c);
+  asm("vfmadd213ss %2, %1, %0" : "+x"(a) : "x"(b), "x"(c));
+  return a;
+}
+}  // namespace tts
+#endif
 template <class T>
 T __ldg(const T* p) {
   return *p;
@@ -222,9 +233,9 @@ template <class T>
 T atomicAdd(tts::emulator::SharedPointer<T> p, std::type_identity_t<T> v) {
   // Atomics do not race with each other: only the bounds and the first write are checked.
   T old;
-  const bool checked = std::exchange(tts::emulator::current_thread->block->checked, false);
+  const bool checked = std::exchange(tts::emulator::current_shared.checked, false);
   std::byte* at = tts::emulator::touch_shared(p.at, sizeof(T), true);
-  tts::emulator::current_thread->block->checked = checked;
+  tts::emulator::current_shared.checked = checked;
   memcpy(&old, at, sizeof old);
   const T sum = old + v;
   memcpy(at, &sum, sizeof sum);

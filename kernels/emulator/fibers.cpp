@@ -108,6 +108,11 @@ Thread* pick(Scheduler& s) {
 
 void enter_fiber();
 
+void set_current(Thread* thread) {
+  current_thread = thread;
+  if (thread) current_shared = {thread->block->shared_begin, thread->block->shared_bytes, thread->block->checked};
+}
+
 Fiber* idle_fiber(Scheduler& s) {
   if (s.idle.empty()) {
     s.fibers.push_back(std::make_unique<Fiber>());
@@ -128,7 +133,7 @@ void run_others(Scheduler& s, Thread* self, const char* if_none) {
     next->fiber = idle_fiber(s);
     next->fiber->thread = next;
   }
-  current_thread = next;
+  set_current(next);
   switch_context(self->fiber->context, next->fiber->context);
 }
 
@@ -158,7 +163,7 @@ void enter_fiber() {
     if (next != nullptr && next->fiber == nullptr) {
       next->fiber = self;
       self->thread = next;
-      current_thread = next;
+      set_current(next);
       continue;
     }
     if (next == nullptr) {
@@ -169,7 +174,7 @@ void enter_fiber() {
       }
     }
     s.idle.push_back(self);
-    current_thread = next;
+    set_current(next);
     switch_context(self->context, next ? next->fiber->context : s.host);
   }
 }
@@ -180,7 +185,7 @@ void prepare_block(Scheduler& s, Block& block, const Shape& shape, unsigned line
   block.arrived = block.exited = 0;
   block.waiting.clear();
   block.shared_begin = shared;
-  block.shared_end = shared + shape.shared_bytes;
+  block.shared_bytes = shape.shared_bytes;
   memset(shared, 0xff, shape.shared_bytes);  // NaN: what an earlier block left must not look like a result
   // All of the first blocks and a few of the others: what one block does wrong the others do too, and every checked word costs.
   block.checked = options().check_shared && (s.prepared++ < kCheckedBlocks || draw(s, kCheckedShare) == 0);
@@ -209,7 +214,7 @@ void run_resident(Scheduler& s) {
   Thread* first = pick(s);
   first->fiber = idle_fiber(s);
   first->fiber->thread = first;
-  current_thread = first;
+  set_current(first);
   switch_context(s.host, first->fiber->context);
   current_thread = nullptr;
 }
@@ -282,6 +287,12 @@ void fault(std::string what) {
 }
 
 int64_t steps() { return scheduler().steps; }
+
+void refuse_access(std::byte* at, bool inside) {
+  const Block& block = *current_thread->block;
+  if (!inside) fault(format("shared memory overrun: byte {} of {}", at - block.shared_begin, block.shared_bytes));
+  fault(format("misaligned access to shared memory: byte {}", at - block.shared_begin));
+}
 
 void sync_threads(const char* file, int line) {
   Scheduler& s = scheduler();

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -99,6 +100,20 @@ std::byte* find_room(Memory& m, size_t bytes) {
   std::byte* at = m.base + m.high;
   m.high += bytes;
   return at;
+}
+
+// Neighbouring holes become one: what was ever used is protected as a whole, so it must not grow for ever.
+void add_hole(Memory& m, std::byte* at, size_t bytes) {
+  auto next = m.holes.lower_bound(at);
+  if (next != m.holes.end() && at + bytes == next->first) {
+    bytes += next->second;
+    next = m.holes.erase(next);
+  }
+  if (next != m.holes.begin() && std::prev(next)->first + std::prev(next)->second == at) {
+    std::prev(next)->second += bytes;
+    return;
+  }
+  m.holes[at] = bytes;
 }
 
 const std::pair<std::byte* const, size_t>* containing(const std::map<std::byte*, size_t>& map, const void* at) {
@@ -217,7 +232,7 @@ cudaError_t cudaFree(void* pointer) {
   ASAN_POISON_MEMORY_REGION(at, room);
   m.live.erase(found);
   m.used -= room;
-  m.holes[at] = room;
+  add_hole(m, at, room);
   return intact ? cudaSuccess : fail_device("device memory was written behind the end of an allocation of " +
                                             std::to_string(bytes) + " bytes");
 }
