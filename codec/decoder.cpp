@@ -262,9 +262,24 @@ struct Decoder<D>::State {
     const CodecDecoderConfig& c = model->config;
     for (int begin = 0; begin < frames; begin += frames_per_call) {
       const int n = std::min(frames_per_call, frames - begin);
-      front(codes + int64_t{begin} * c.groups, n);
-      tail(samples + int64_t{begin} * c.samples_per_frame, n);
+      decode_call(samples + int64_t{begin} * c.samples_per_frame, codes + int64_t{begin} * c.groups, n);
     }
+  }
+
+  // One recorded graph per number of frames, where the device records: the codes move to one place first.
+  void decode_call(float* samples, const int32_t* codes, int n) {
+    const auto work = [&] {
+      front(codes, n);
+      tail(samples, n);
+    };
+    if constexpr (requires { d.replay(uint64_t{}, work); }) {
+      if (d.switches().on(Ablate::cuda_graphs) && !record) {
+        if (codes != s.codes) d.copy(s.codes, codes, int64_t{n} * model->config.groups * 4);
+        codes = s.codes;
+        return d.replay(replay_key("codec", s.codes, samples, n), work);
+      }
+    }
+    work();
   }
 
   void prime(float* last_frame, const int32_t* codes, int frames) {

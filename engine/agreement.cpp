@@ -24,23 +24,22 @@ std::vector<float> copy_of(const float* from, int count) { return {from, from + 
 Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const Forced& forced) {
   const Prompt prompt = build_prompt(w.model, forced.request);
   const FrameBudget budget = frame_budget(w.model.config, forced.request, prompt);
-  const FrameRules rules = frame_rules(w.model.config, forced.request, budget);
+  const std::vector<SampleRule> rules = frame_rules(w.model.config, forced.request, budget);
   const int V = lm.config.talker.dims.V, Vp = lm.config.predictor.V, K = lm.config.talker.groups;
   w.fit(prompt, budget);
   w.m.state.forced = forced.codes.data();
-  begin_utterance(lm, w.m, w.shape);
+  begin_utterance(lm, w.m, w.shape, rules);
   upload_prompt(lm, w.m, prompt);
   prefill(lm, w.m, prompt);
   Logits logits;
   for (int frame = 0; frame < forced.frames; ++frame) {
     logits.push_back(copy_of(w.m.logits, V));
-    lm.d.sample(w.m.state, w.m.logits, rules.first, V);
+    lm.d.sample(w.m.state, w.m.logits, 0, V);
     for (int pass = 0; pass + 1 < K; ++pass) {
-      predictor_pass(lm, w.m, rules, pass);
+      predictor_pass(lm, w.m, pass);
       logits.push_back(copy_of(w.m.pass_logits, Vp));
     }
-    lm.d.next_row(w.m.x, w.m.state, lm.code_tables.data(), w.m.trailing,
-                  static_cast<int>(prompt.trailing.size()) + 1);
+    lm.d.next_row(w.m.x, w.m.state, lm.code_tables.data(), w.m.trailing, w.m.trailing_rows);
     talker_step(lm, w.m);
   }
   w.m.state.forced = nullptr;

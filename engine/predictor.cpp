@@ -21,7 +21,7 @@ static void enter_hidden(LanguageModel<D>& lm, Memory& m) {
 // Pass g takes the code of group g and draws the code of group g + 1; pass 0 takes the talker's hidden in
 // front of it.
 template <class D>
-void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int g) {
+void predictor_pass(LanguageModel<D>& lm, Memory& m, int g) {
   D& d = lm.d;
   const Dims& dims = lm.config.predictor;
   const auto group = static_cast<size_t>(g);
@@ -36,7 +36,7 @@ void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, in
   d.norm(m.pass_hidden, last, {.weight = lm.predictor.norm, .bias = {}, .eps = dims.eps}, 1);
   d.linear(m.pass_logits, m.pass_hidden, lm.predictor.head[group], {}, 1, Act::none);
   const Trace sampling("sample");
-  d.sample(m.state, m.pass_logits, rules.passes[group], dims.V);
+  d.sample(m.state, m.pass_logits, g + 1, dims.V);
 }
 
 // ---- the same codes in fewer passes -----------------------------------------------------------------------
@@ -60,7 +60,7 @@ static void enter_rows(LanguageModel<D>& lm, Memory& m, int first) {
 }
 
 template <class D>
-static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m) {
   D& d = lm.d;
   const Dims& dims = lm.config.predictor;
   const int K = lm.config.talker.groups;
@@ -81,7 +81,7 @@ static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRu
       const auto pass = static_cast<size_t>(group - 1);
       d.linear(m.pass_logits, m.pass_hidden + int64_t{group - first} * dims.H, lm.predictor.head[pass], {}, 1,
                Act::none);
-      d.sample(m.state, m.pass_logits, rules.passes[pass], dims.V);
+      d.sample(m.state, m.pass_logits, group, dims.V);
       if (changed == K && codes[group] != guess[static_cast<size_t>(group)]) changed = group;
     }
     first = changed + 1;  // the row whose input is the first code that changed
@@ -90,7 +90,7 @@ static void predict_codes_at_once(LanguageModel<D>& lm, Memory& m, const FrameRu
 
 // The same passes as one operation, on devices that have it. False: this device or these shapes do not.
 template <class D>
-static bool predict_fused(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
+static bool predict_fused(LanguageModel<D>& lm, Memory& m) {
   PredictorFrame frame;
   if constexpr (requires { lm.d.predict(frame); }) {
     if (!lm.d.switches().on(Ablate::persistent_predictor)) return false;
@@ -105,7 +105,6 @@ static bool predict_fused(LanguageModel<D>& lm, Memory& m, const FrameRules& rul
     frame.positions = m.fixed;
     frame.tables = lm.predictor_rows;
     frame.output = lm.predictor.head;
-    frame.rules = rules.passes;
     frame.state = m.state;
     frame.rounds = m.predictor_rounds;
     frame.at_once = lm.d.switches().on(Ablate::parallel_predictor);
@@ -116,18 +115,17 @@ static bool predict_fused(LanguageModel<D>& lm, Memory& m, const FrameRules& rul
 }
 
 template <class D>
-void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules) {
-  if (predict_fused(lm, m, rules)) return;
+void predict_codes(LanguageModel<D>& lm, Memory& m) {
+  if (predict_fused(lm, m)) return;
   if constexpr (requires { requires D::kHostMemory; }) {
-    if (lm.d.switches().on(Ablate::parallel_predictor)) return predict_codes_at_once(lm, m, rules);
+    if (lm.d.switches().on(Ablate::parallel_predictor)) return predict_codes_at_once(lm, m);
   }
-  for (int g = 0; g < lm.config.talker.groups - 1; ++g) predictor_pass(lm, m, rules, g);
-  m.predictor_passes += lm.config.talker.groups - 1;
+  for (int g = 0; g < lm.config.talker.groups - 1; ++g) predictor_pass(lm, m, g);
 }
 
 #define TTS_INSTANTIATE(D)                                                           \
-  template void predictor_pass(LanguageModel<D>&, Memory&, const FrameRules&, int);  \
-  template void predict_codes(LanguageModel<D>&, Memory&, const FrameRules&);
+  template void predictor_pass(LanguageModel<D>&, Memory&, int);  \
+  template void predict_codes(LanguageModel<D>&, Memory&);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE
 

@@ -52,30 +52,19 @@ FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request,
   return budget;
 }
 
-FrameRules frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget) {
+std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget) {
   const Sampling& s = request.sampling;
-  FrameRules rules;
-  rules.first = {.seed = request.seed,
-                 .temperature = s.temperature,
-                 .top_p = s.top_p,
-                 .penalty = s.repetition_penalty,
-                 .top_k = s.top_k,
-                 .greedy = s.greedy,
-                 .group = 0,
-                 .eos = config.talker.eos,
-                 .first_suppressed = config.talker.first_suppressed,
-                 .min_tokens = std::max(2, request.fixed_frames + 1),
-                 .max_tokens = budget.frames + 1};
-  for (int group = 1; group < config.talker.groups; ++group) {
-    SampleRule rule;
-    rule.seed = request.seed;
-    rule.temperature = s.sub_temperature;
-    rule.top_p = s.sub_top_p;
-    rule.top_k = s.sub_top_k;
-    rule.greedy = s.sub_greedy;
-    rule.group = group;
-    rules.passes.push_back(rule);
-  }
+  SampleRule pass;
+  pass.seed = request.seed;
+  pass.temperature = s.sub_temperature;
+  pass.top_p = s.sub_top_p;
+  pass.top_k = s.sub_top_k;
+  pass.greedy = s.sub_greedy;
+  std::vector<SampleRule> rules(static_cast<size_t>(config.talker.groups), pass);
+  rules[0] = {.seed = request.seed, .temperature = s.temperature, .top_p = s.top_p, .penalty = s.repetition_penalty,
+              .top_k = s.top_k, .greedy = s.greedy, .eos = config.talker.eos,
+              .first_suppressed = config.talker.first_suppressed, .min_tokens = std::max(2, request.fixed_frames + 1),
+              .max_tokens = budget.frames + 1};
   return rules;
 }
 
@@ -118,8 +107,9 @@ SessionSpace<D>::SessionSpace(D& device, const Model& loaded, DType dtype)
       model(loaded),
       cache_dtype(dtype),
       decoder(codec_device(device), loaded.config.codec, loaded.decoder, kCodecCallFrames) {
-  samples =
-      static_cast<float*>(d.allocate(int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4));
+  const int64_t bytes = int64_t{kCodecCallFrames} * loaded.config.codec.samples_per_frame * 4;
+  samples = static_cast<float*>(d.allocate(bytes));
+  if constexpr (requires { d.reserve_fetch(bytes); }) d.reserve_fetch(bytes);
 }
 
 template <class D>
@@ -243,9 +233,15 @@ class SampleFlow {
     auto& self = *static_cast<SampleFlow*>(flow);
     Call& call = *self.called_;
     const Stage stage("codec", call.codec_ms);
-    if (call.prime) self.w_.decoder.prime(nullptr, call.codes, call.frames);
-    else self.w_.decoder.decode(self.w_.samples, call.codes, call.frames);
+    if (call.prime) return self.w_.decoder.prime(nullptr, call.codes, call.frames);
+    self.w_.decoder.decode(self.w_.samples, call.codes, call.frames);
+    D& there = codec_device(self.w_.d);
+    if constexpr (requires { there.fetch(self.w_.samples, int64_t{}); }) {
+      if (self.beside_) there.fetch(self.w_.samples, self.sample_bytes(call));
+    }
   }
+
+  int64_t sample_bytes(const Call& call) const { return int64_t{call.frames} * w_.model.config.codec.samples_per_frame * 4; }
 
   void start_call(const int32_t* codes, int frames, bool prime) {
     called_ = Call{codes, frames, prime};
@@ -272,10 +268,16 @@ class SampleFlow {
     called_.reset();
     spoken_.times.codec += call.codec_ms;
     if (call.prime) return;
-    std::vector<float> out(static_cast<size_t>(call.frames) *
-                           static_cast<size_t>(w_.model.config.codec.samples_per_frame));
-    w_.d.download(out.data(), w_.samples, static_cast<int64_t>(out.size()) * 4);
+    std::vector<float> out(static_cast<size_t>(sample_bytes(call) / 4));
+    fetch_samples(out.data(), sample_bytes(call));
     push(out);
+  }
+
+  void fetch_samples(float* to, int64_t bytes) {
+    if constexpr (requires { w_.d.fetched(to, bytes); }) {
+      if (beside_) return w_.d.fetched(to, bytes);
+    }
+    w_.d.download(to, w_.samples, bytes);
   }
 
   void push(const std::vector<float>& samples) {
@@ -336,7 +338,7 @@ struct Item {
   const SpeakCallbacks& callbacks;
   const Prompt& prompt;
   FrameBudget budget;
-  FrameRules rules;
+  std::vector<SampleRule> rules;
   Clock::time_point begin;
   int32_t* forced = nullptr;  // device copy of request.forced_codes
   ~Item() {
@@ -361,7 +363,6 @@ template <class D>
 int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_codec) {
   D& d = item.w.d;
   Memory& m = item.w.m;
-  const int trailing_rows = static_cast<int>(item.prompt.trailing.size()) + 1;
   const int ahead = d.switches().on(Ablate::run_ahead) ? kRunAheadFrames : 0;
   int enqueued = 0, reported = -1;
   for (;;) {
@@ -385,7 +386,7 @@ int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_c
       return seen.frame;
     }
     if (enqueued <= seen.frame + ahead) {
-      next_frame(item.lm, m, item.rules, trailing_rows, spoken.times);
+      next_frame(item.lm, m, spoken.times);
       ++enqueued;
     } else {
       std::this_thread::yield();
@@ -413,11 +414,11 @@ void start(Item<D>& item, Spoken& spoken) {
   }
   m.state.forced = item.forced;
   const Stage stage("prefill", spoken.times.prefill);
-  begin_utterance(item.lm, m, item.w.shape);
+  begin_utterance(item.lm, m, item.w.shape, item.rules);
   upload_prompt(item.lm, m, item.prompt);
   prefill(item.lm, m, item.prompt);
   const Trace sampling("sample");
-  item.w.d.sample(m.state, m.logits, item.rules.first, item.lm.config.talker.dims.V);
+  item.w.d.sample(m.state, m.logits, 0, item.lm.config.talker.dims.V);
   item.w.d.publish(m.state.cursor);
 }
 
@@ -454,7 +455,9 @@ Spoken speak(LanguageModel<D>& lm, SessionSpace<D>& w, const SpeakRequest& reque
   spoken.codes = download_codes(item, done);
   int32_t rounds = 0;
   if (w.m.predictor_fused) w.d.download(&rounds, w.m.predictor_rounds, sizeof rounds);
-  spoken.predictor_passes = static_cast<double>(w.m.predictor_passes + rounds) / std::max(1, done);
+  // Counted where they vary: by the device in its one kernel, or by the host that runs all rows at once.
+  const int64_t counted = w.m.predictor_passes + rounds;
+  spoken.predictor_passes = counted > 0 ? static_cast<double>(counted) / std::max(1, done) : K - 1;
   spoken.counters = w.d.counters() - before;
   if (whole && done > 0) {
     std::vector<int32_t> all = prompt.voice ? prompt.voice->codes : std::vector<int32_t>{};

@@ -57,16 +57,16 @@ template <class D>
 static void project_text(LanguageModel<D>& lm, float* rows, const std::vector<int32_t>& ids) {
   D& d = lm.d;
   const int n = static_cast<int>(ids.size()), wide = lm.config.talker.text_width;
-  auto* ids_there = static_cast<int32_t*>(d.allocate(int64_t{n} * 4));
-  auto* embedded = static_cast<float*>(d.allocate(int64_t{n} * wide * 4));
-  auto* inner = static_cast<float*>(d.allocate(int64_t{n} * wide * 4));
-  d.upload(ids_there, ids.data(), int64_t{n} * 4);
-  d.embed(embedded, ids_there, lm.talker.text_embedding, n);
-  d.linear(inner, embedded, lm.talker.fc1, lm.talker.fc1_bias, n, Act::silu);
-  d.linear(rows, inner, lm.talker.fc2, lm.talker.fc2_bias, n, Act::none);
-  d.release(inner);
-  d.release(embedded);
-  d.release(ids_there);
+  TextTable& t = lm.text;
+  if (!t.ids) {
+    t.ids = static_cast<int32_t*>(d.allocate(kPrefillRows * 4));
+    t.embedded = static_cast<float*>(d.allocate(int64_t{kPrefillRows} * wide * 4));
+    t.inner = static_cast<float*>(d.allocate(int64_t{kPrefillRows} * wide * 4));
+  }
+  d.upload(t.ids, ids.data(), int64_t{n} * 4);
+  d.embed(t.embedded, t.ids, lm.talker.text_embedding, n);
+  d.linear(t.inner, t.embedded, lm.talker.fc1, lm.talker.fc1_bias, n, Act::silu);
+  d.linear(rows, t.inner, lm.talker.fc2, lm.talker.fc2_bias, n, Act::none);
 }
 
 template <class D>
@@ -137,6 +137,7 @@ Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape
   m.pass_hidden = arena.take<float>("predictor hidden", int64_t{K} * p.H);
   m.pass_logits = arena.take<float>("predictor logits", p.V);
   m.trailing = arena.take<float>("trailing text", int64_t{shape.trailing} * t.H);
+  m.trailing_rows = shape.trailing;
   m.reference = arena.take<float>("reference rows", int64_t{shape.reference} * t.H);
   m.reference_codes = arena.take<int32_t>("reference codes", int64_t{shape.reference} * K);
   m.speaker = arena.take<float>("speaker vector", t.H);
@@ -148,6 +149,7 @@ Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape
   m.state.cursor = arena.take<Cursor>("cursor", 1);
   m.state.codes = arena.take<int32_t>("codes", (int64_t{shape.positions} + 1) * K);
   m.state.seen = arena.take<uint32_t>("chosen codes", (t.V + 31) / 32);
+  m.state.rules = arena.take<SampleRule>("sampling rules", K);
   m.state.scores = arena.take<float>("scores", std::max(t.V, p.V));
   return m;
 }
@@ -182,7 +184,7 @@ static void finish_row(LanguageModel<D>& lm, Memory& m, const float* row) {
 }
 
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape) {
+void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, std::span<const SampleRule> rules) {
   const Dims &t = lm.config.talker.dims, &p = lm.config.predictor;
   const int K = lm.config.talker.groups;
   const auto upload_rope = [&](float* to, int positions, const Dims& dims) {
@@ -195,8 +197,9 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape) 
   std::vector<int32_t> fixed(static_cast<size_t>(K));
   std::iota(fixed.begin(), fixed.end(), 0);
   lm.d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
+  check(static_cast<int>(rules.size()) == K, Exit::internal, "sampling: expected {} rules, got {}", K, rules.size());
+  lm.d.upload(m.state.rules, rules.data(), static_cast<int64_t>(rules.size_bytes()));
   m.predictor_passes = 0;
-  m.predictor_fused = false;
   lm.d.zero(m.predictor_rounds, 4);
   lm.d.zero(m.prefill_position, 4);
   lm.d.zero(m.state.cursor, sizeof(Cursor));
@@ -208,7 +211,7 @@ void upload_prompt(LanguageModel<D>& lm, Memory& m, const Prompt& prompt) {
   D& d = lm.d;
   const int H = lm.config.talker.dims.H, K = lm.config.talker.groups;
   std::vector<int32_t> text = prompt.trailing;
-  text.push_back(lm.config.tts_pad);
+  text.resize(static_cast<size_t>(m.trailing_rows), lm.config.tts_pad);
   const std::vector<int32_t> slots = text_slots(lm, text);
   const Tensor table{.data = lm.text.rows, .dtype = DType::f32, .shape = {lm.text.capacity, H}};
   for (size_t begin = 0; begin < slots.size(); begin += kPrefillRows) {
@@ -279,64 +282,27 @@ void talker_step(LanguageModel<D>& lm, Memory& m) {
 
 // spec/talker.md section 8 and 9: the order inside a frame is strict.
 template <class D>
-static void enqueue_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
-                          StageTimes& times) {
+static void enqueue_frame(LanguageModel<D>& lm, Memory& m, StageTimes& times) {
   {
     const Stage stage("predictor", times.predictor);
-    predict_codes(lm, m, rules);
+    predict_codes(lm, m);
   }
   const Stage stage("talker", times.talker);
-  lm.d.next_row(m.x, m.state, lm.code_tables.data(), m.trailing, trailing_rows);
+  lm.d.next_row(m.x, m.state, lm.code_tables.data(), m.trailing, m.trailing_rows);
   talker_step(lm, m);
   const Trace sampling("sample");
-  lm.d.sample(m.state, m.logits, rules.first, lm.config.talker.dims.V);
+  lm.d.sample(m.state, m.logits, 0, lm.config.talker.dims.V);
   lm.d.publish(m.state.cursor);
 }
 
-namespace {
-
-// What the enqueued work of a frame depends on beside device memory: two equal fingerprints, one recorded
-// graph.
-class Fingerprint {
- public:
-  template <class... Values>
-  void add(const Values&... values) {
-    (mix(&values, sizeof values), ...);
-  }
-  uint64_t value() const { return hash_; }
-
- private:
-  void mix(const void* data, size_t bytes) {  // FNV-1a
-    for (size_t i = 0; i < bytes; ++i)
-      hash_ = (hash_ ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
-  }
-  uint64_t hash_ = 0xcbf29ce484222325ull;
-};
-
-uint64_t fingerprint(const Memory& m, const FrameRules& rules, int trailing_rows) {
-  Fingerprint print;
-  const auto add = [&](const SampleRule& r) {
-    print.add(r.seed, r.temperature, r.top_p, r.penalty, r.top_k, r.greedy, r.group, r.eos,
-              r.first_suppressed, r.min_tokens, r.max_tokens);
-  };
-  add(rules.first);
-  for (const SampleRule& rule : rules.passes) add(rule);
-  print.add(m.x, m.trailing, m.state.cursor, m.state.forced, trailing_rows);
-  return print.value();
-}
-
-}  // namespace
-
 template <class D>
-void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
-                StageTimes& times) {
+void next_frame(LanguageModel<D>& lm, Memory& m, StageTimes& times) {
   const Trace frame("frame");
-  const auto enqueue = [&] { enqueue_frame(lm, m, rules, trailing_rows, times); };
+  const auto enqueue = [&] { enqueue_frame(lm, m, times); };
   if constexpr (requires { lm.d.replay(uint64_t{}, enqueue); }) {
     if (lm.d.switches().on(Ablate::cuda_graphs)) {
-      const int64_t passes = m.predictor_passes;
-      lm.d.replay(fingerprint(m, rules, trailing_rows), enqueue);
-      m.predictor_passes = passes + (m.predictor_fused ? 0 : lm.config.talker.groups - 1);
+      // All that a frame depends on beside the contents of device memory: one layout, one graph.
+      lm.d.replay(replay_key("frame", m.x, m.state.cursor, m.state.forced, m.trailing_rows), enqueue);
       return;
     }
   }
@@ -348,12 +314,13 @@ void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int tr
   template std::vector<int32_t> text_slots(LanguageModel<D>&, std::span<const int32_t>);                  \
   template void decoder_layer(D&, const LayerWeights&, const KvCache&, const Stack&, const Dims&, float*, \
                               const int32_t*, int);                                                       \
-  template void begin_utterance(LanguageModel<D>&, Memory&, const MemoryShape&);                          \
+  template void begin_utterance(LanguageModel<D>&, Memory&, const MemoryShape&,                           \
+                                std::span<const SampleRule>);                                             \
   template void write_prompt_rows(LanguageModel<D>&, Memory&, const Prompt&, int, int);                   \
   template void upload_prompt(LanguageModel<D>&, Memory&, const Prompt&);                                 \
   template void prefill(LanguageModel<D>&, Memory&, const Prompt&);                                       \
   template void talker_step(LanguageModel<D>&, Memory&);                                                  \
-  template void next_frame(LanguageModel<D>&, Memory&, const FrameRules&, int, StageTimes&);
+  template void next_frame(LanguageModel<D>&, Memory&, StageTimes&);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE
 

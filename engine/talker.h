@@ -30,6 +30,8 @@ struct TextTable {
   float* rows = nullptr;  // device, [capacity][H]
   int capacity = 0;
   std::map<int32_t, int32_t> slot_of;  // id -> row
+  int32_t* ids = nullptr;              // scratch of one block of ids, [kPrefillRows] and [kPrefillRows][text width]
+  float *embedded = nullptr, *inner = nullptr;
 };
 
 template <class D>
@@ -76,17 +78,18 @@ struct Memory {
   float* pass_x = nullptr;      // [K][h] rows of one pass
   float* pass_hidden = nullptr; // [K][h]
   float* pass_logits = nullptr; // [Vp]
-  float* trailing = nullptr;    // [trailing][H]; the last row is the pad
+  float* trailing = nullptr;    // [trailing][H]; what is behind the text is the pad
+  int trailing_rows = 0;
   float* reference = nullptr;   // [reference][H] sums of the reference codes
   float* speaker = nullptr;     // [H]
   int32_t* ids = nullptr;       // [kPrefillRows] scratch for gathers
   int32_t* reference_codes = nullptr;  // [reference][K]
   int32_t* fixed = nullptr;     // [K] 0, 1, 2, ...: positions of the predictor
   int32_t* prefill_position = nullptr;
-  int64_t predictor_passes = 0; // of this utterance, counted on the host
-  int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all by itself
+  int64_t predictor_passes = 0; // of this utterance, counted on the host when it runs all rows at once
+  int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all passes by itself
   bool predictor_fused = false;         // that is what it does
-  SampleState state;            // cursor, codes [positions + 1][K], seen, scores, forced
+  SampleState state;            // cursor, codes [positions + 1][K], seen, rules, scores, forced
 };
 
 Memory lay_out(Arena& arena, const ModelConfig& config, const MemoryShape& shape);
@@ -97,9 +100,9 @@ template <class D>
 void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stack& s, const Dims& m, float* x,
                    const int32_t* position, int rows);
 
-// Zeroes the state of the last utterance and fills tables and constants.
+// Zeroes the state of the last utterance and fills tables and constants; the rules are one per code group.
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape);
+void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, std::span<const SampleRule> rules);
 
 // Writes rows [begin, begin + rows) of the prompt to m.x.
 template <class D>
@@ -117,23 +120,17 @@ void prefill(LanguageModel<D>& lm, Memory& m, const Prompt& prompt);
 template <class D>
 void talker_step(LanguageModel<D>& lm, Memory& m);
 
-struct FrameRules {
-  SampleRule first;                // group 0
-  std::vector<SampleRule> passes;  // [K-1], groups 1 ..
-};
-
 // One of the K-1 passes: leaves its logits in m.pass_logits and draws the code of group g + 1.
 template <class D>
-void predictor_pass(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int g);
+void predictor_pass(LanguageModel<D>& lm, Memory& m, int g);
 
 // Codes 1 .. K-1 of the cursor's frame, from hidden and c0.
 template <class D>
-void predict_codes(LanguageModel<D>& lm, Memory& m, const FrameRules& rules);
+void predict_codes(LanguageModel<D>& lm, Memory& m);
 
 // One frame: its remaining codes, the next row, the next talker step and the next c0. Host time per stage
 // goes to `times`.
 template <class D>
-void next_frame(LanguageModel<D>& lm, Memory& m, const FrameRules& rules, int trailing_rows,
-                StageTimes& times);
+void next_frame(LanguageModel<D>& lm, Memory& m, StageTimes& times);
 
 }  // namespace tts

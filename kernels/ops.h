@@ -96,15 +96,16 @@ struct Cursor {
 };
 enum class Finish : int32_t { running = 0, eos = 1, length = 2, fault = 3 };
 
-struct SampleRule {         // spec/sampling.md sections 2 and 3; the same for every frame of an utterance
+// spec/sampling.md sections 2 and 3; the same for every frame of an utterance. In device memory, one per code group, so that
+// recorded work does not depend on it.
+struct SampleRule {
   uint64_t seed = 0;
   float temperature = 1;    // > 0
   float top_p = 1;          // >= 1: off
   float penalty = 1;        // 1: off; group 0 only
   int top_k = 0;            // 0: off
   bool greedy = false;
-  int group = 0;            // code group drawn; 0 is the talker's
-  // group 0 only:
+  // group 0, the talker's, only:
   int eos = 0;              // allowed inside the suppressed range, blocked for the first min_tokens tokens
   int first_suppressed = 0; // ids in [first_suppressed, V) except eos are never drawn
   int min_tokens = 0;
@@ -116,6 +117,7 @@ struct SampleState {        // all device memory
   int32_t* codes = nullptr;         // [max_frames + 1][groups]
   int groups = 0;
   uint32_t* seen = nullptr;         // bitmap of group-0 tokens chosen so far, [ceil(V/32)]
+  SampleRule* rules = nullptr;      // [groups]
   float* scores = nullptr;          // [V] scratch; holds the processed scores (-inf where dropped) afterwards
   // Teacher forcing: [frames + 1][groups] codes that are taken instead of the drawn ones.
   const int32_t* forced = nullptr;
@@ -127,7 +129,7 @@ struct PredictorLayer {
   Tensor input_norm, q, k, v, o, q_norm, k_norm, post_norm, gate, up, down;
   KvCache cache;
 };
-struct PredictorFrame {               // spec/talker.md section 7, K = rules.size() + 1 groups
+struct PredictorFrame {               // spec/talker.md section 7, K = output.size() + 1 groups
   std::vector<PredictorLayer> layers;
   Heads heads;
   Tensor norm;
@@ -135,7 +137,6 @@ struct PredictorFrame {               // spec/talker.md section 7, K = rules.siz
   const int32_t* positions = nullptr; // 0 .. K-1
   std::vector<Tensor> tables;         // [K-1] of [V, H], through the adapter already
   std::vector<Tensor> output;         // [K-1] of [V, H], the heads
-  std::vector<SampleRule> rules;      // [K-1]
   SampleState state;
   int32_t* rounds = nullptr;          // device memory, += passes over the layers
   bool at_once = false;               // all open rows per pass, from a guess; the same codes
@@ -147,7 +148,7 @@ template <class D>
 concept Device = requires(D d, float* y, const float* x, const float* z, float* history, const Tensor& w,
                           const Norm& norm, const QkvWeights& qkv, const KvCache& cache, const Heads& heads,
                           const Conv& conv, const Neighbours& neighbours, const Columns& columns,
-                          const SampleRule& rule, const SampleState& state, const Cursor* cursor,
+                          const SampleState& state, const Cursor* cursor,
                           const int32_t* ids, int32_t* codes, const Tensor* tables, int rows, int n, Act act,
                           void* to, const void* from, int64_t bytes, const char* name) {
   // --- matrices
@@ -183,9 +184,10 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.next_row(y, state, tables, x, n) } -> std::same_as<void>;
 
   // --- sampling (spec/sampling.md); nothing travels to the host
-  // Draws the code of rule.group from logits[V] into codes. Group 0 belongs to the next frame: it advances
-  // the cursor, keeps the penalty bitmap and sets `finish`. Once `finish` is set, sampling does nothing.
-  { d.sample(state, x, rule, n) } -> std::same_as<void>;
+  // Draws the code of a group from logits[V] into codes by rules[group]; group, V: n. Group 0 belongs to the
+  // next frame: it advances the cursor, keeps the penalty bitmap and sets `finish`. Once `finish` is set,
+  // sampling does nothing.
+  { d.sample(state, x, n, n) } -> std::same_as<void>;
 
   // --- convolutions (spec/codec-decoder.md section 3); history[history_rows()][in] in and out, first zero
   // y[rows/stride,out]  = conv(input(x[rows,in]))
@@ -242,10 +244,12 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // --- optional: a device that can do two things at once offers d.beside(), a second device on the same
   // memory (or itself, when it cannot after all), and d.start(job, argument): job(argument) runs on the
   // second one beside what is called next; d.job_runs(); d.finish() waits for it and throws what it threw.
+  // What job hands to d.fetch(from, bytes) at its end is on the host after that: d.fetched(to, bytes), up to
+  // d.reserve_fetch(bytes).
   // --- optional: d.predict(frame) draws codes 1 .. K-1 of the cursor's frame with the bits of the composed
   // operations; false when the shapes are not for it. Without it the engine composes.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body);
-  // body's operations then depend on nothing but device memory. Without it the engine calls body().
+  // body's operations then depend on nothing but device memory and what is in the key. Without it the engine calls body().
   // --- optional: d.reserve(bytes) takes the memory of a whole plan at once; Exit::device with need and free.
   // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that
   // share its call, for the products in `body`: the prefill, whose rows always come together. Without it the
@@ -260,6 +264,17 @@ void pack_conv(float* packed, const Tensor& weight);
 void pack_transposed(float* packed, const Tensor& weight, int stride);
 // table [positions][d]; frequencies and angles in f32 as the official implementation computes them
 void fill_rope(float* table, int positions, int d, double theta);
+// Names recorded work (replay) by what it depends on beside the contents of device memory.
+template <class... Values>
+uint64_t replay_key(std::string_view what, const Values&... values) {
+  uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
+  const auto mix = [&](const void* data, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
+  };
+  mix(what.data(), what.size());
+  (mix(&values, sizeof values), ...);
+  return hash;
+}
 // One element of a matrix in any stored format, exactly, as f32 (or converted rows)
 void widen_row(float* out, const Tensor& matrix, int64_t row);
 

@@ -17,7 +17,7 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"run_ahead", "enqueue frames before the host knows that the sequence goes on"},
     {"parallel_predictor", "draw all codes of a frame from a guess and repeat from the first that changes"},
-    {"codec_overlap", "decode on a core of its own beside the language model"},
+    {"codec_overlap", "decode beside the language model, on a core or in a stream of its own"},
     {"cuda_graphs", "record the work of a frame once and replay it as one graph"},
     {"persistent_predictor", "run all passes of the code predictor in one resident kernel"},
     {"library_prefill", "multiply the rows of the prefill by cuBLASLt"},

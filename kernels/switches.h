@@ -15,7 +15,7 @@ namespace tts {
 enum class Ablate : uint8_t {
   run_ahead,        // the host enqueues frames before it knows that the sequence goes on
   parallel_predictor,  // the codes of a frame as a fixed point: all rows of a pass at once, fewer passes
-  codec_overlap,    // the codec decodes on its own core beside the language model
+  codec_overlap,    // the codec decodes beside the language model, on a core or in a stream of its own
   cuda_graphs,      // the work of a frame is recorded once and replayed as one graph
   persistent_predictor,  // all passes of the code predictor as one resident kernel
   library_prefill,  // the products of the prefill go through cuBLASLt

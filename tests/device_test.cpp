@@ -67,15 +67,16 @@ Drawn draw_many(D& d, const SampleRule& rule, int V, int frames) {
   state.codes = static_cast<int32_t*>(take(out.codes.size() * 4));
   state.groups = groups;
   state.seen = static_cast<uint32_t*>(take(out.seen.size() * 4));
+  const SampleRule rules[groups] = {rule, rule};
+  state.rules = static_cast<SampleRule*>(take(sizeof rules));
+  d.upload(state.rules, rules, sizeof rules);
   state.scores = static_cast<float*>(take(out.scores.size() * 4));
   float* logits = static_cast<float*>(take(out.scores.size() * 4));
   for (int frame = 0; frame < frames; ++frame) {
     const std::vector<float> values = coarse(V, static_cast<uint32_t>(frame) + 100);
     d.upload(logits, values.data(), V * 4);
-    SampleRule first = rule, second = rule;
-    second.group = 1;
-    d.sample(state, logits, first, V);
-    d.sample(state, logits, second, V);
+    d.sample(state, logits, 0, V);
+    d.sample(state, logits, 1, V);
   }
   d.download(out.codes.data(), state.codes, static_cast<int64_t>(out.codes.size() * 4));
   d.download(out.scores.data(), state.scores, V * 4);
@@ -196,10 +197,9 @@ TEST_CASE("the second stream starts after all uploads and has scratch of its own
     float* y = filled(device, std::vector<float>(x.size()));
     float* x_there = filled(device, x);
     std::vector<float> got(x.size());
-    device.beside([&] {
-      device.conv(y, x_there, there, history_there, 64);
-      device.download(got.data(), y, static_cast<int64_t>(got.size() * 4));
-    });
+    Cuda& second = device.beside();
+    second.conv(y, x_there, there, history_there, 64);
+    second.download(got.data(), y, static_cast<int64_t>(got.size() * 4));
     double worst = 0;
     for (size_t i = 0; i < got.size(); ++i)
       worst = std::max(worst, std::abs(double{got[i]} - double{want[i]}));

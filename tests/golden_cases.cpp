@@ -230,30 +230,29 @@ void collect_choice(Bench<D>& b, Steps& steps) {
 }
 
 template <class D>
-Steps force(Bench<D>& b, const Prompt& prompt, const FrameRules& rules, int frames) {
+Steps force(Bench<D>& b, const Prompt& prompt, int frames) {
   D& d = b.device;
   Memory& m = b.workspace.m;
   const Dims &t = b.model.config.talker.dims, &p = b.model.config.predictor;
   Steps steps;
   d.zero(m.prefill_position, 4);
   prefill(b.lm, m, prompt);
-  d.sample(m.state, m.logits, rules.first, t.V);
+  d.sample(m.state, m.logits, 0, t.V);
   collect_choice(b, steps);
   for (int n = 0; n < frames; ++n) {
     for (int g = 0; g + 1 < b.model.config.talker.groups; ++g) {
-      predictor_pass(b.lm, m, rules, g);
+      predictor_pass(b.lm, m, g);
       const std::vector<float> logits = fetch(d, m.pass_logits, p.V);
       append(steps.predictor_logits, logits);
       steps.predictor.add(fetch(d, m.state.scores, p.V), logits);
     }
-    d.next_row(m.x, m.state, b.lm.code_tables.data(), m.trailing,
-               static_cast<int>(prompt.trailing.size()) + 1);
+    d.next_row(m.x, m.state, b.lm.code_tables.data(), m.trailing, m.trailing_rows);
     append(steps.inputs, fetch(d, m.x, t.H));
     Cursor cursor;
     d.download(&cursor, m.state.cursor, sizeof cursor);
     steps.positions.push_back(cursor.position);
     talker_step(b.lm, m);
-    d.sample(m.state, m.logits, rules.first, t.V);
+    d.sample(m.state, m.logits, 0, t.V);
     collect_choice(b, steps);
   }
   return steps;
@@ -294,14 +293,13 @@ void check_forced(Bench<D>& b, Case& c, const SpeakRequest& request, Tally& tall
   const Prompt prompt = build_prompt(b.model, request);
   check_ids(prompt, record);
   const FrameBudget budget = frame_budget(b.model.config, request, prompt);
-  FrameRules rules = frame_rules(b.model.config, request, budget);
   const std::vector<int32_t> codes = forced_codes(c, b.model.config.talker.groups);
   b.workspace.fit(prompt, budget);
   Memory& m = b.workspace.m;
   auto* forced = static_cast<int32_t*>(d.allocate(static_cast<int64_t>(codes.size()) * 4));
   d.upload(forced, codes.data(), static_cast<int64_t>(codes.size()) * 4);
   m.state.forced = forced;
-  begin_utterance(b.lm, m, b.workspace.shape);
+  begin_utterance(b.lm, m, b.workspace.shape, frame_rules(b.model.config, request, budget));
   upload_prompt(b.lm, m, prompt);
   // The recorded list holds the pad only when it is all there is.
   const int trailing = std::max<int>(1, static_cast<int>(prompt.trailing.size()));
@@ -311,7 +309,7 @@ void check_forced(Bench<D>& b, Case& c, const SpeakRequest& request, Tally& tall
   check_prefill_stages(b, prompt, record);
 
   const int frames = static_cast<int>(c.file.peek(c.prefix + "codes").shape[0]);
-  Steps steps = force(b, prompt, rules, frames);
+  Steps steps = force(b, prompt, frames);
   m.state.forced = nullptr;
   d.release(forced);
   record.close("hidden", steps.hidden);

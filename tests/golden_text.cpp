@@ -70,7 +70,6 @@ SampleRule read_rule(const Json& c) {
   rule.top_p = number("top_p", 1);
   rule.penalty = talker ? number("repetition_penalty", 1.05f) : 1;
   rule.top_k = p.has("top_k") ? static_cast<int>(p.at("top_k").integer(0, 1 << 20)) : 0;
-  rule.group = talker ? 0 : 1;
   if (talker) {
     rule.eos = static_cast<int>(c.at("eos").integer(0, 1 << 20));
     rule.first_suppressed = static_cast<int>(c.at("vocab").integer(1025, 1 << 20)) - 1024;
@@ -103,7 +102,11 @@ void check_choice(D& d, const Json& c, File& file, Tally& tally) {
   d.upload(state.cursor, &cursor, sizeof cursor);
   d.upload(state.seen, seen.data(), static_cast<int64_t>(seen.size()) * 4);
   d.upload(there, logits.data(), int64_t{V} * 4);
-  d.sample(state, there, read_rule(c), V);
+  const int group = c.at("kind").text() == "talker" ? 0 : 1;
+  const SampleRule rule = read_rule(c);
+  state.rules = static_cast<SampleRule*>(d.allocate(2 * sizeof rule));
+  d.upload(state.rules + group, &rule, sizeof rule);
+  d.sample(state, there, group, V);
 
   std::vector<float> scores(static_cast<size_t>(V));
   d.download(scores.data(), state.scores, int64_t{V} * 4);

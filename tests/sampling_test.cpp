@@ -29,6 +29,7 @@ struct Utterance {
     state.codes = static_cast<int32_t*>(device.allocate(kFrames * kGroups * 4));
     state.groups = kGroups;
     state.seen = static_cast<uint32_t*>(device.allocate((V + 31) / 32 * 4));
+    state.rules = static_cast<SampleRule*>(device.allocate(kGroups * sizeof(SampleRule)));
     state.scores = static_cast<float*>(device.allocate(V * 4));
     logits = static_cast<float*>(device.allocate(V * 4));
     const Cursor start{position, 0, 0, 0, 0};
@@ -39,9 +40,10 @@ struct Utterance {
     device.upload(memory, codes.data(), static_cast<int64_t>(codes.size()) * 4);
     state.forced = memory;
   }
-  void sample(const std::vector<float>& values, const SampleRule& rule) {
+  void sample(const std::vector<float>& values, const SampleRule& rule, int group = 0) {
     device.upload(logits, values.data(), V * 4);
-    device.sample(state, logits, rule, V);
+    device.upload(state.rules + group, &rule, sizeof rule);
+    device.sample(state, logits, group, V);
   }
   Cursor cursor() {
     Cursor now{};
@@ -159,12 +161,11 @@ TEST_CASE("logits that are not finite are a fault that names the group, and noth
       for (const int group : {0, 2}) {
         INFO(label << " group " << group << " value " << poison);
         Utterance<TTS_ON(tag)> u(50);
-        SampleRule rule = talker_rule(50);
+        const SampleRule rule = talker_rule(50);
         u.sample(make_logits(50, 1), rule);
-        rule.group = group;
         std::vector<float> logits = make_logits(50, 2);
         logits[49] = poison;
-        u.sample(logits, rule);
+        u.sample(logits, rule, group);
         CHECK(u.cursor().finish == static_cast<int32_t>(Finish::fault));
         CHECK(u.cursor().fault == 1 + group);
         CHECK(u.cursor().tokens == 1);
@@ -181,12 +182,11 @@ TEST_CASE("all devices draw the same codes and keep the same ones") {
     rule.max_tokens = kFrames + 1;
     for (int n = 0; n < kFrames - 1; ++n) {
       for (const int group : {0, 1, 2}) {
-        rule.group = group;
         rule.top_k = group == 1 ? 0 : 20;
         rule.top_p = group == 2 ? 1.0f : 0.8f;
         std::vector<float> logits = make_logits(300, static_cast<uint32_t>(n * 3 + group));
         logits[11] = logits[12] = logits[200];  // ties
-        u.sample(logits, rule), reference.sample(logits, rule);
+        u.sample(logits, rule, group), reference.sample(logits, rule, group);
         INFO(label << " token " << n << " group " << group);
         REQUIRE(u.cursor().finish == reference.cursor().finish);
         if (u.cursor().finish != 0) return;
@@ -210,8 +210,8 @@ TEST_CASE("draws follow the probabilities") {
     Utterance<TTS_ON(tag)> u(4);
     for (int i = 0; i < kDraws; ++i) {
       SampleRule rule;
-      rule.seed = static_cast<uint64_t>(i), rule.group = 1;
-      u.sample(logits, rule);
+      rule.seed = static_cast<uint64_t>(i);
+      u.sample(logits, rule, 1);
       ++counts[u.code(0, 1)];
     }
     for (int id = 0; id < 4; ++id) {

@@ -4,6 +4,10 @@
 #include "engine/session.h"
 #include "speech.h"
 
+#if defined(TTS_EMULATOR)
+#include "kernels/emulator/runtime.h"
+#endif
+
 #include <cmath>
 #include <cstdio>
 
@@ -130,10 +134,54 @@ TEST_CASE("no allocation and at most one synchronisation per frame") {
     INFO(kind);
     CHECK(heard.spoken.counters.allocations == 0);
     CHECK(heard.spoken.counters.syncs <= heard.spoken.frames + 1);  // one bulk copy of the codes at the end
+    // At most the first and the last chunk, the codes, the passes: nothing for a frame.
+    if (kind == "emulator") CHECK(heard.spoken.counters.syncs <= 4);
   }
 }
 
-// ---- the end of an item -----------------------------------------------------------------------------------
+#if defined(TTS_EMULATOR)
+// docs/kernels.md: the launches of one frame. Every frame is a replay; the codec's are left out by decoding at the end.
+TEST_CASE("a frame has the launches that were predicted, in one graph") {
+  for (const char* name : {"tiny-custom-voice", "tiny-custom-voice-1b7"}) {
+    const std::shared_ptr<const Model> model = load_model(golden_model(name));
+    const int64_t L = model->config.talker.dims.L, P = model->config.predictor.L, K = model->config.talker.groups;
+    const int64_t talker = 5 * L + 2 + 3;  // layers; norm and head; next row, sample, publish
+    for (const char* without : {"", "persistent_predictor"}) {
+      Engine engine = open(model, "emulator", 1, without);
+      SpeakRequest request = request_for(*model, "Hello there.");
+      request.official_chunks = true;
+      const Counters c = hear(engine, request).spoken.counters;
+      // composed: embedding, layers, norm, head, sample per pass; the first appends apart, hidden enters.  one kernel: + memset
+      const int64_t predictor = *without ? (K - 1) * (5 * P + 4) + P + 1 : 3;
+      INFO(name << " without '" << without << "'");
+      CHECK(c.graph_replays > 2);
+      CHECK(c.launches == c.graph_replays * (talker + predictor));
+      CHECK(c.allocations == 0);
+    }
+  }
+}
+
+TEST_CASE("another text, seed or temperature records no new graph") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  Engine engine = open(model, "emulator");
+  SpeakRequest request = request_for(*model, "Hello there.");
+  request.first_chunk_frames = request.chunk_frames = 1;
+  request.sampling.max_new_tokens = 4;
+  const Heard first = hear(engine, request);
+  const int64_t graphs = emulator::counts().graphs;
+  request.text = "Something else.";
+  request.seed = 1234;
+  request.sampling.temperature = 0.5f;
+  request.sampling.max_new_tokens = 3;
+  CHECK(hear(engine, request).spoken.codes != first.spoken.codes);
+  CHECK(emulator::counts().graphs == graphs);
+  request.text = "Hello there.";
+  Engine fresh = open(model, "emulator");
+  CHECK(hear(engine, request).samples == hear(fresh, request).samples);
+}
+#endif
+
+// ---- the end of an item ------------------------------------------------------------------------------------------------
 
 namespace {
 

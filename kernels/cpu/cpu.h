@@ -56,7 +56,7 @@ class Cpu {
   void embed_code(float* y, const SampleState& state, int group, const Tensor& table);
   void next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows);
 
-  void sample(const SampleState& state, const float* logits, const SampleRule& rule, int V);
+  void sample(const SampleState& state, const float* logits, int group, int V);
 
   void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);

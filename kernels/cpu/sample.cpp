@@ -57,13 +57,13 @@ void keep_top_p(float* scores, float top_p, int V, int32_t* order) {
   }
 }
 
-int choose(const float* scores, const SampleRule& rule, int frame, int V) {
+int choose(const float* scores, const SampleRule& rule, int frame, int group, int V) {
   int best = -1;
   float highest = 0;
   for (int id = 0; id < V; ++id) {
     if (scores[id] == kDropped) continue;
     const float value =
-        rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, rule.group, id);
+        rule.greedy ? scores[id] : scores[id] + gumbel_noise(rule.seed, frame, group, id);
     if (best < 0 || value > highest) best = id, highest = value;
   }
   return best;
@@ -71,31 +71,32 @@ int choose(const float* scores, const SampleRule& rule, int frame, int V) {
 
 }  // namespace
 
-void Cpu::sample(const SampleState& state, const float* logits, const SampleRule& rule, int V) {
+void Cpu::sample(const SampleState& state, const float* logits, int group, int V) {
   Cursor& cursor = *state.cursor;
+  const SampleRule& rule = state.rules[group];
   if (cursor.finish != static_cast<int32_t>(Finish::running)) return;
   float* scores = state.scores;
   float poison = 0;
   for (int id = 0; id < V; ++id) poison += logits[id] - logits[id];  // NaN unless all are finite
   std::copy(logits, logits + V, scores);
   if (poison != 0) {
-    cursor.fault = 1 + rule.group;
+    cursor.fault = 1 + group;
     cursor.finish = static_cast<int32_t>(Finish::fault);
     return;
   }
-  if (rule.group == 0) apply_history(scores, state, rule, V);
+  if (group == 0) apply_history(scores, state, rule, V);
   if (!rule.greedy) {
     float* work = scores_.get<float>(V);
     for (int id = 0; id < V; ++id) scores[id] /= rule.temperature;
     if (rule.top_k > 0) keep_top_k(scores, rule.top_k, V, work);
     if (rule.top_p < 1) keep_top_p(scores, rule.top_p, V, reinterpret_cast<int32_t*>(work));
   }
-  const int frame = rule.group == 0 ? cursor.tokens : cursor.frame;
-  const int at = frame * state.groups + rule.group;
-  const int code = state.forced != nullptr ? state.forced[at] : choose(scores, rule, frame, V);
+  const int frame = group == 0 ? cursor.tokens : cursor.frame;
+  const int at = frame * state.groups + group;
+  const int code = state.forced != nullptr ? state.forced[at] : choose(scores, rule, frame, group, V);
   check(code >= 0 && code < V, Exit::internal, "sample: expected a code below {}, got {}", V, code);
   state.codes[at] = code;
-  if (rule.group > 0) return;
+  if (group > 0) return;
   state.seen[code / 32] |= 1u << (code % 32);
   cursor.position += 1;
   cursor.frame = frame;

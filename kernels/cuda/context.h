@@ -13,6 +13,10 @@
 namespace tts {
 
 struct Cuda::State {
+  State() = default;
+  State(const State&) = delete;
+  ~State() { close(); }
+
   struct Graph {
     uint64_t key;
     cudaGraphExec_t exec;
@@ -24,16 +28,23 @@ struct Cuda::State {
     Cursor newest{};         // last whole one seen in this epoch
   };
   static constexpr int kSlots{64};
-  static constexpr size_t kGraphs{16};
+  static constexpr size_t kGraphs{32};
 
   Switches switches;
   cudaDeviceProp properties{};
   int index = 0;
   Counters counters;
   Queue first, second;
-  Queue* queue = &first;     // the one that operations go to
-  cudaEvent_t uploaded = nullptr;
   cudaEvent_t begun = nullptr, ended = nullptr;  // of a timing
+  // Of each stream: its last upload, and whether the other stream has yet to wait for it.
+  struct Upload {
+    cudaEvent_t done = nullptr;
+    bool awaited = false;
+  };
+  Upload uploads[2];
+  cudaEvent_t job_done = nullptr;
+  void* fetch_room = nullptr;  // pinned
+  int64_t fetch_capacity = 0;
   std::map<void*, int64_t> memory;  // pieces of the pool and what did not fit there
   cuda::Pool pool;
   int64_t memory_bytes = 0;
@@ -53,7 +64,8 @@ struct Cuda::State {
   void close();
   void* take(int64_t bytes);
   void* ask_driver(int64_t bytes);
-  void note_upload();        // the second stream waits for memory operations of the first
+  void note_upload(const Queue& q);
+  void order_behind_uploads(Queue& q);
   void reset_cursors(const void* begin, int64_t bytes);
   void forget_graphs();
   Slot& slot_of(const Cursor* cursor);

@@ -12,10 +12,11 @@
 
 namespace tts {
 
+struct Queue;
+
 class Cuda {
  public:
   explicit Cuda(const DeviceOptions& options);  // Exit::device: what was found and what is needed
-  ~Cuda();
   Cuda(const Cuda&) = delete;
   Cuda& operator=(const Cuda&) = delete;
 
@@ -34,7 +35,7 @@ class Cuda {
   void embed_code(float* y, const SampleState& state, int group, const Tensor& table);
   void next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows);
 
-  void sample(const SampleState& state, const float* logits, const SampleRule& rule, int V);
+  void sample(const SampleState& state, const float* logits, int group, int V);
 
   void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
@@ -63,7 +64,7 @@ class Cuda {
   bool predict(const PredictorFrame& frame);
 
   // Records what `body` enqueues the first time and repeats it as one graph from then on. Its arguments are part of the
-  // record: a key stands for all of them (pointers, rules, rows).
+  // record: a key stands for all of them (pointers, rows).
   template <class Body>
   void replay(uint64_t key, Body&& body) {
     if (!begin_replay(key)) return;
@@ -76,13 +77,16 @@ class Cuda {
     end_replay(key);
   }
 
-  // What `body` enqueues goes to a second stream, after all memory operations so far but beside the operations that wait in
-  // the first. The caller has seen (peek) that its inputs are there.
-  template <class Body>
-  void beside(Body&& body) {
-    const Beside scope(*this);
-    body();
-  }
+  // A second device with a stream and scratch of its own on the same memory. What one of the two uploads or zeroes comes before
+  // all that the other enqueues afterwards; everything else is ordered by the host, with finish().
+  Cuda& beside() { return beside_ ? *beside_ : *this; }
+  void start(void (*job)(void*), void* argument);  // job(argument) enqueues work of beside()
+  bool job_runs();
+  void finish();
+  // The results of a job: fetch() at its end sends them to the host, fetched() hands them over after finish().
+  void reserve_fetch(int64_t bytes);
+  void fetch(const void* from, int64_t bytes);
+  void fetched(void* to, int64_t bytes);
 
   // Products of many rows in `body` may go through a library whose sums depend on how many rows share a call.
   template <class Body>
@@ -111,11 +115,6 @@ class Cuda {
   const Switches& switches() const;
 
  private:
-  struct Beside {
-    explicit Beside(Cuda& d) : device(d) { device.enter_second(); }
-    ~Beside() { device.leave_second(); }
-    Cuda& device;
-  };
   struct Bulk {
     explicit Bulk(Cuda& d) : device(d) { device.set_bulk(true); }
     ~Bulk() { device.set_bulk(false); }
@@ -128,11 +127,14 @@ class Cuda {
   bool begin_replay(uint64_t key);  // true: the body has to be recorded now
   void end_replay(uint64_t key);
   void abandon_replay();
-  void enter_second();
-  void leave_second();
 
   struct State;
-  std::unique_ptr<State> state_;
+  explicit Cuda(std::shared_ptr<State> state);  // the one beside it
+  Queue& queue();  // behind the uploads of the other one
+
+  std::shared_ptr<State> state_;
+  Queue* queue_;
+  std::unique_ptr<Cuda> beside_;
 };
 
 }  // namespace tts

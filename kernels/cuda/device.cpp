@@ -91,7 +91,9 @@ void Cuda::State::open(const DeviceOptions& options) {
   open_queue(first, greatest, scratch);  // the frame has no slack, the codec has
   open_queue(second, least, scratch);
   open_gemm(options.round_activations);
-  cuda_call(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming));
+  for (cudaEvent_t* event : {&uploads[0].done, &uploads[1].done, &job_done}) {
+    cuda_call(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
+  }
   void* pinned = nullptr;
   cuda_call(cudaHostAlloc(&pinned, kSlots * sizeof(cuda::Published), cudaHostAllocDefault));
   ++counters.allocations;
@@ -99,7 +101,7 @@ void Cuda::State::open(const DeviceOptions& options) {
   published = static_cast<cuda::Published*>(pinned);
   epochs = static_cast<uint32_t*>(take(kSlots * 4));
   cuda_call(cudaMemsetAsync(epochs, 0, kSlots * 4, first.stream));
-  note_upload();
+  note_upload(first);
 }
 
 // A failure here has been reported by the operation that caused it.
@@ -113,7 +115,8 @@ void Cuda::State::close() {
   }
   if (pool.memory()) cuda_status(cudaFree(pool.memory()));
   if (published) cuda_status(cudaFreeHost(published));
-  for (cudaEvent_t event : {uploaded, begun, ended}) {
+  if (fetch_room) cuda_status(cudaFreeHost(fetch_room));
+  for (cudaEvent_t event : {uploads[0].done, uploads[1].done, job_done, begun, ended}) {
     if (event) cuda_status(cudaEventDestroy(event));
   }
   for (Queue* q : {&first, &second}) {
@@ -121,16 +124,12 @@ void Cuda::State::close() {
   }
 }
 
-Cuda::Cuda(const DeviceOptions& options) : state_(std::make_unique<State>()) {
-  try {
-    state_->open(options);
-  } catch (...) {
-    state_->close();
-    throw;
-  }
+Cuda::Cuda(const DeviceOptions& options) : state_(std::make_shared<State>()), queue_(&state_->first) {
+  state_->open(options);
+  beside_.reset(new Cuda(state_));
 }
 
-Cuda::~Cuda() { state_->close(); }
+Cuda::Cuda(std::shared_ptr<State> state) : state_(std::move(state)), queue_(&state_->second) {}
 
 // ---- memory ------------------------------------------------------------------------------------------------------------
 
@@ -165,8 +164,23 @@ void Cuda::reserve(int64_t bytes) {
   s.pool = cuda::Pool(s.ask_driver(bytes), bytes);
 }
 
-void Cuda::State::note_upload() {
-  if (queue == &first && !recording) cuda_call(cudaEventRecord(uploaded, first.stream));
+void Cuda::State::note_upload(const Queue& q) {
+  if (recording) return;
+  Upload& upload = uploads[&q == &second];
+  cuda_call(cudaEventRecord(upload.done, q.stream));
+  upload.awaited = true;
+}
+
+void Cuda::State::order_behind_uploads(Queue& q) {
+  Upload& other = uploads[&q == &first];
+  if (!other.awaited || recording) return;
+  cuda_call(cudaStreamWaitEvent(q.stream, other.done, 0));
+  other.awaited = false;
+}
+
+Queue& Cuda::queue() {
+  state_->order_behind_uploads(*queue_);
+  return *queue_;
 }
 
 void* Cuda::allocate(int64_t bytes) {
@@ -197,29 +211,28 @@ void Cuda::release(void* memory) {
 
 void Cuda::zero(void* to, int64_t bytes) {
   if (bytes == 0) return;
-  cuda_call(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), state_->queue->stream));
+  cuda_call(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), queue().stream));
   state_->reset_cursors(to, bytes);
-  state_->note_upload();
+  state_->note_upload(*queue_);
 }
 
 void Cuda::upload(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, state_->queue->stream));
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, queue().stream));
   ++state_->counters.copies;
   state_->reset_cursors(to, bytes);
-  state_->note_upload();
+  state_->note_upload(*queue_);
 }
 
 void Cuda::copy(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, state_->queue->stream));
-  state_->note_upload();
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, queue().stream));
 }
 
 void Cuda::download(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, state_->queue->stream));
-  cuda_call(cudaStreamSynchronize(state_->queue->stream));
+  cuda_call(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue().stream));
+  cuda_call(cudaStreamSynchronize(queue_->stream));
   ++state_->counters.copies;
   ++state_->counters.syncs;
 }
@@ -275,7 +288,7 @@ void Cuda::State::reset_cursors(const void* begin, int64_t bytes) {
 void Cuda::publish(const Cursor* cursor) {
   State& s = *state_;
   const int index = s.slot_of(cursor).index;
-  cuda::publish(*s.queue, s.published + index, cursor, s.epochs + index);
+  cuda::publish(queue(), s.published + index, cursor, s.epochs + index);
 }
 
 Cursor Cuda::peek(const Cursor* cursor) {
@@ -302,15 +315,16 @@ void Cuda::State::forget_graphs() {
 
 bool Cuda::begin_replay(uint64_t key) {
   State& s = *state_;
+  if (queue_ == &s.second) key = ~key;  // what is recorded holds the scratch of its stream
   for (auto graph = s.graphs.begin(); graph != s.graphs.end(); ++graph) {
     if (graph->key != key) continue;
     s.graphs.splice(s.graphs.begin(), s.graphs, graph);
-    cuda_call(cudaGraphLaunch(graph->exec, s.queue->stream));
+    cuda_call(cudaGraphLaunch(graph->exec, queue().stream));
     ++s.counters.graph_replays;
     s.counters.launches += graph->nodes;
     return false;
   }
-  cuda_call(cudaStreamBeginCapture(s.queue->stream, cudaStreamCaptureModeThreadLocal));
+  cuda_call(cudaStreamBeginCapture(queue().stream, cudaStreamCaptureModeThreadLocal));
   s.recording = true;
   s.launches_before = s.counters.launches;
   return true;
@@ -319,7 +333,7 @@ bool Cuda::begin_replay(uint64_t key) {
 void Cuda::abandon_replay() {
   State& s = *state_;
   cudaGraph_t graph = nullptr;
-  cuda_status(cudaStreamEndCapture(s.queue->stream, &graph));
+  cuda_status(cudaStreamEndCapture(queue_->stream, &graph));
   if (graph) cuda_status(cudaGraphDestroy(graph));
   s.recording = false;
   s.counters.launches = s.launches_before;
@@ -330,13 +344,13 @@ void Cuda::end_replay(uint64_t key) {
   s.recording = false;
   s.counters.launches = s.launches_before;
   cudaGraph_t graph = nullptr;
-  cuda_call(cudaStreamEndCapture(s.queue->stream, &graph));
+  cuda_call(cudaStreamEndCapture(queue_->stream, &graph));
   size_t nodes = 0;
   cuda_call(cudaGraphGetNodes(graph, nullptr, &nodes));
   cudaGraphExec_t exec = nullptr;
   cuda_call(cudaGraphInstantiate(&exec, graph, 0));
   cuda_call(cudaGraphDestroy(graph));
-  s.graphs.push_front({key, exec, static_cast<int64_t>(nodes)});
+  s.graphs.push_front({queue_ == &s.second ? ~key : key, exec, static_cast<int64_t>(nodes)});
   if (s.graphs.size() > State::kGraphs) {
     cuda_call(cudaGraphExecDestroy(s.graphs.back().exec));
     s.graphs.pop_back();
@@ -344,13 +358,42 @@ void Cuda::end_replay(uint64_t key) {
   begin_replay(key);
 }
 
-void Cuda::enter_second() {
-  State& s = *state_;
-  cuda_call(cudaStreamWaitEvent(s.second.stream, s.uploaded, 0));
-  s.queue = &s.second;
+void Cuda::start(void (*job)(void*), void* argument) {
+  job(argument);
+  cuda_call(cudaEventRecord(state_->job_done, state_->second.stream));
 }
 
-void Cuda::leave_second() { state_->queue = &state_->first; }
+bool Cuda::job_runs() {
+  const cudaError_t error = cuda_status(cudaEventQuery(state_->job_done));
+  if (error == cudaErrorNotReady) return true;
+  cuda_call(error);
+  return false;
+}
+
+void Cuda::finish() {
+  if (!job_runs()) return;
+  cuda_call(cudaEventSynchronize(state_->job_done));
+  ++state_->counters.syncs;
+}
+
+void Cuda::reserve_fetch(int64_t bytes) {
+  State& s = *state_;
+  if (bytes <= s.fetch_capacity) return;
+  if (s.fetch_room) cuda_call(cudaFreeHost(std::exchange(s.fetch_room, nullptr)));
+  s.fetch_capacity = 0;
+  cuda_call(cudaHostAlloc(&s.fetch_room, static_cast<size_t>(bytes), cudaHostAllocDefault));
+  ++s.counters.allocations;
+  s.fetch_capacity = bytes;
+}
+
+void Cuda::fetch(const void* from, int64_t bytes) {
+  State& s = *state_;
+  check(bytes <= s.fetch_capacity, Exit::internal, "cuda: a fetch of {} bytes, reserved are {}", bytes, s.fetch_capacity);
+  cuda_call(cudaMemcpyAsync(s.fetch_room, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue().stream));
+  ++s.counters.copies;
+}
+
+void Cuda::fetched(void* to, int64_t bytes) { std::memcpy(to, state_->fetch_room, static_cast<size_t>(bytes)); }
 
 void Cuda::set_bulk(bool on) { state_->in_bulk = on; }
 bool Cuda::goes_in_bulk(int rows) const { return state_->in_bulk && rows >= cuda::kBulkRows; }
@@ -369,69 +412,69 @@ const Switches& Cuda::switches() const { return state_->switches; }
 // ---- operations --------------------------------------------------------------------------------------------------------------
 
 void Cuda::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
-  cuda::linear(*state_->queue, y, x, w, bias, rows, act);
+  cuda::linear(queue(), y, x, w, bias, rows, act);
 }
 void Cuda::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
-  if (goes_in_bulk(rows) && !bias && !scale && cuda::linear_add_in_bulk(state_->gemm, *state_->queue, y, x, w, rows)) return;
-  cuda::linear_add(*state_->queue, y, x, w, bias, scale, rows);
+  if (goes_in_bulk(rows) && !bias && !scale && cuda::linear_add_in_bulk(state_->gemm, queue(), y, x, w, rows)) return;
+  cuda::linear_add(queue(), y, x, w, bias, scale, rows);
 }
 void Cuda::qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
-  if (goes_in_bulk(rows) && cuda::qkv_in_bulk(state_->gemm, *state_->queue, y, x, norm, w, rows)) return;
-  cuda::qkv(*state_->queue, y, x, norm, w, rows);
+  if (goes_in_bulk(rows) && cuda::qkv_in_bulk(state_->gemm, queue(), y, x, norm, w, rows)) return;
+  cuda::qkv(queue(), y, x, norm, w, rows);
 }
 void Cuda::gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
-  if (goes_in_bulk(rows) && cuda::gated_in_bulk(state_->gemm, *state_->queue, y, x, norm, gate, up, rows)) return;
-  cuda::gated(*state_->queue, y, x, norm, gate, up, rows);
+  if (goes_in_bulk(rows) && cuda::gated_in_bulk(state_->gemm, queue(), y, x, norm, gate, up, rows)) return;
+  cuda::gated(queue(), y, x, norm, gate, up, rows);
 }
-void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(*state_->queue, y, x, norm, rows); }
+void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(queue(), y, x, norm, rows); }
 void Cuda::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
                   const Heads& heads, const int32_t* position, int rows) {
-  cuda::attend(*state_->queue, y, x, {q_norm, k_norm}, cache, heads, position, rows);
+  cuda::attend(queue(), y, x, {q_norm, k_norm}, cache, heads, position, rows);
 }
 void Cuda::embed(float* y, const int32_t* ids, const Tensor& table, int rows) {
-  cuda::embed(*state_->queue, y, ids, table, rows);
+  cuda::embed(queue(), y, ids, table, rows);
 }
 void Cuda::embed_add(float* y, const int32_t* ids, const Tensor& table, int rows) {
-  cuda::embed_add(*state_->queue, y, ids, table, rows);
+  cuda::embed_add(queue(), y, ids, table, rows);
 }
 void Cuda::sum_codes(float* y, const int32_t* codes, const Tensor* tables, int groups, int rows) {
-  cuda::sum_codes(*state_->queue, y, codes, tables, groups, rows);
+  cuda::sum_codes(queue(), y, codes, tables, groups, rows);
 }
 void Cuda::embed_code(float* y, const SampleState& state, int group, const Tensor& table) {
-  cuda::embed_code(*state_->queue, y, state, group, table);
+  cuda::embed_code(queue(), y, state, group, table);
 }
 void Cuda::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
-  cuda::next_row(*state_->queue, y, state, tables, text, text_rows);
+  cuda::next_row(queue(), y, state, tables, text, text_rows);
 }
-void Cuda::sample(const SampleState& state, const float* logits, const SampleRule& rule, int V) {
-  cuda::sample(*state_->queue, state, logits, rule, V);
+void Cuda::sample(const SampleState& state, const float* logits, int group, int V) {
+  cuda::sample(queue(), state, logits, group, V);
 }
-bool Cuda::predict(const PredictorFrame& frame) { return cuda::predict(*state_->queue, frame); }
+bool Cuda::predict(const PredictorFrame& frame) { return cuda::predict(queue(), frame); }
 void Cuda::conv(float* y, const float* x, const Conv& conv, float* history, int rows) {
-  cuda::conv(*state_->queue, y, x, conv, history, rows, false);
+  cuda::conv(queue(), y, x, conv, history, rows, false);
 }
 void Cuda::conv_add(float* y, const float* x, const Conv& conv, float* history, int rows) {
-  cuda::conv(*state_->queue, y, x, conv, history, rows, true);
+  cuda::conv(queue(), y, x, conv, history, rows, true);
 }
 void Cuda::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
-  cuda::depthwise(*state_->queue, y, x, weight, bias, history, rows);
+  cuda::depthwise(queue(), y, x, weight, bias, history, rows);
 }
-void Cuda::clamp(float* y, const float* x, int n) { cuda::clamp(*state_->queue, y, x, n); }
-void Cuda::advance(int32_t* counter, int n) { cuda::advance(*state_->queue, counter, n); }
+void Cuda::clamp(float* y, const float* x, int n) { cuda::clamp(queue(), y, x, n); }
+void Cuda::advance(int32_t* counter, int n) { cuda::advance(queue(), counter, n); }
 void Cuda::unfold(float* y, const float* x, const float* add, const Neighbours& neighbours, int rows) {
-  cuda::unfold(*state_->queue, y, x, add, neighbours, rows);
+  cuda::unfold(queue(), y, x, add, neighbours, rows);
 }
 void Cuda::insert(float* y, const float* x, const Columns& columns, int rows) {
-  cuda::insert(*state_->queue, y, x, columns, rows);
+  cuda::insert(queue(), y, x, columns, rows);
 }
 void Cuda::pool(float* y, const float* x, const float* scores, int C, int rows) {
-  cuda::pool(*state_->queue, y, x, scores, C, rows);
+  cuda::pool(queue(), y, x, scores, C, rows);
 }
 void Cuda::add_scaled(float* y, const float* x, const float* scale, int C, int rows) {
-  cuda::add_scaled(*state_->queue, y, x, scale, C, rows);
+  cuda::add_scaled(queue(), y, x, scale, C, rows);
 }
 void Cuda::nearest_code(int32_t* codes, float* x, const Tensor& table, int groups, int group, int rows) {
-  cuda::nearest_code(*state_->queue, codes, x, table, groups, group, rows);
+  cuda::nearest_code(queue(), codes, x, table, groups, group, rows);
 }
 
 }  // namespace tts

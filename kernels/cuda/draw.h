@@ -134,8 +134,9 @@ __device__ inline void keep_top_p(float* scores, float top_p, int V, Shared<Weig
 }
 
 // Section 2, steps 1 to 3, for one id.
-__device__ inline float score_of(float logit, int id, const SampleState& state, const SampleRule& rule, int tokens) {
-  if (rule.group == 0) {
+__device__ inline float score_of(float logit, int id, const SampleState& state, const SampleRule& rule, bool talker,
+                                 int tokens) {
+  if (talker) {
     const bool seen = (state.seen[id / 32] >> (id % 32) & 1u) != 0;
     if (seen && rule.penalty != 1) logit = logit < 0 ? logit * rule.penalty : logit / rule.penalty;
     if (id == rule.eos ? tokens < rule.min_tokens : id >= rule.first_suppressed) return -INFINITY;
@@ -145,15 +146,16 @@ __device__ inline float score_of(float logit, int id, const SampleState& state, 
 
 // The chosen code of logits[V], or -1 when a logit is not finite. Leaves the processed scores in `scores`. All threads of
 // the block call it; `room` has draw_shared_bytes().
-__device__ inline int draw(float* scores, const float* logits, const SampleState& state, const SampleRule& rule, int frame,
+__device__ inline int draw(float* scores, const float* logits, const SampleState& state, int group, int frame,
                            int V, Shared<Weight64> room) {
   Shared<Weight64> partial = room + (kDigits + 4);
+  const SampleRule rule = state.rules[group];
   const int tokens = state.cursor->tokens;
   Weight64 bad = 0;
   for (int id = static_cast<int>(threadIdx.x); id < V; id += static_cast<int>(blockDim.x)) {
     const float logit = logits[id];
     bad |= !(fabsf(logit) < INFINITY);
-    scores[id] = score_of(logit, id, state, rule, tokens);
+    scores[id] = score_of(logit, id, state, rule, group == 0, tokens);
   }
   if (block_reduce64<true>(bad, partial) != 0) return -1;
   if (!rule.greedy) {
@@ -164,7 +166,7 @@ __device__ inline int draw(float* scores, const float* logits, const SampleState
   for (int id = static_cast<int>(threadIdx.x); id < V; id += static_cast<int>(blockDim.x)) {
     const float score = scores[id];
     if (score == -INFINITY) continue;
-    const float value = rule.greedy ? score : score + gumbel_noise(rule.seed, frame, rule.group, id);
+    const float value = rule.greedy ? score : score + gumbel_noise(rule.seed, frame, group, id);
     const Weight64 key = static_cast<Weight64>(order_of(value)) << 32 | (0xffffffffu - static_cast<unsigned>(id));
     best = key > best ? key : best;
   }
@@ -173,17 +175,18 @@ __device__ inline int draw(float* scores, const float* logits, const SampleState
 }
 
 // What follows a draw, by one thread: the code is stored, group 0 advances the cursor.
-__device__ inline void take_code(const SampleState& state, const SampleRule& rule, int frame, int code, int V) {
+__device__ inline void take_code(const SampleState& state, int group, int frame, int code, int V) {
   Cursor& cursor = *state.cursor;
-  const int64_t at = static_cast<int64_t>(frame) * state.groups + rule.group;
+  const SampleRule& rule = state.rules[group];
+  const int64_t at = static_cast<int64_t>(frame) * state.groups + group;
   if (code >= 0 && state.forced != nullptr) code = state.forced[at];
   if (code < 0 || code >= V) {
-    cursor.fault = 1 + rule.group;
+    cursor.fault = 1 + group;
     cursor.finish = static_cast<int32_t>(Finish::fault);
     return;
   }
   state.codes[at] = code;
-  if (rule.group > 0) return;
+  if (group > 0) return;
   cursor.position += 1;
   cursor.frame = frame;
   cursor.tokens += 1;

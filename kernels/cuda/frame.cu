@@ -44,7 +44,6 @@ struct Barrier {
 struct Frame {
   Layer layer[kLayers];
   Matrix table[kGroups], head[kGroups];
-  SampleRule rule[kGroups];
   const float* norm;
   const float* hidden;
   const int32_t* positions;
@@ -307,9 +306,9 @@ __device__ void passes_in_turn(const Frame& f, int frame, Shared<float> room, Sh
       continue;
     }
     const float* logits = f.logits + static_cast<int64_t>(g + 1) * f.V;
-    const int code = draw(state.scores, logits, state, f.rule[g], frame, f.V, shared_cast<Weight64>(room));
+    const int code = draw(state.scores, logits, state, g + 1, frame, f.V, shared_cast<Weight64>(room));
     if (threadIdx.x == 0) {
-      take_code(state, f.rule[g], frame, code, f.V);
+      take_code(state, g + 1, frame, code, f.V);
       *f.rounds += 1;
     }
     __syncthreads();
@@ -325,7 +324,7 @@ __device__ inline void draw_all(const Frame& f, int frame, int first, const int3
       continue;
     }
     const int64_t at = static_cast<int64_t>(g) * f.V;
-    int code = draw(f.scores + at, f.logits + at, f.state, f.rule[g - 1], frame, f.V, shared_cast<Weight64>(room));
+    int code = draw(f.scores + at, f.logits + at, f.state, g, frame, f.V, shared_cast<Weight64>(room));
     if (code >= 0 && f.state.forced != nullptr) code = f.state.forced[static_cast<int64_t>(frame) * f.state.groups + g];
     if (threadIdx.x == 0) to[g] = code >= 0 && code < f.V ? code : -1;
     __syncthreads();
@@ -362,7 +361,7 @@ __device__ void passes_at_once(const Frame& f, int frame, Shared<float> room, Sh
     const bool fault = changed < f.K && to[changed] < 0;
     if (blockIdx.x == 0 && threadIdx.x == 0) {
       for (int g = max(first, 1); g < f.K && g <= changed; ++g) codes[g] = to[g] < 0 ? 0 : to[g];
-      if (fault) take_code(state, f.rule[changed - 1], frame, -1, f.V);
+      if (fault) take_code(state, changed, frame, -1, f.V);
     }
     if (fault) return;
     first = changed + 1;
@@ -393,7 +392,7 @@ Layer layer_of(const PredictorLayer& l) {
 
 // One format, pieces of 16 bytes, and few enough layers and groups for the arguments of one kernel.
 bool fits(const PredictorFrame& p) {
-  if (p.layers.empty() || p.layers.size() > kLayers || p.rules.size() + 1 > kGroups || p.heads.window != 0) return false;
+  if (p.layers.empty() || p.layers.size() > kLayers || p.output.size() + 1 > kGroups || p.heads.window != 0) return false;
   const DType format = p.layers[0].q.dtype;
   const auto piece = [&](DType f) { return f == DType::f32 ? 4 : f == DType::bf16 ? 8 : f == DType::int8_rows ? 16 : 32; };
   const auto suits = [&](const Tensor& w) {
@@ -411,10 +410,9 @@ bool fits(const PredictorFrame& p) {
 Frame frame_of(const PredictorFrame& p, float* scratch, unsigned* words) {
   Frame f{};
   for (size_t l = 0; l < p.layers.size(); ++l) f.layer[l] = layer_of(p.layers[l]);
-  for (size_t g = 0; g < p.rules.size(); ++g) {
+  for (size_t g = 0; g < p.output.size(); ++g) {
     f.table[g] = matrix_of(p.tables[g]);
     f.head[g] = matrix_of(p.output[g]);
-    f.rule[g] = p.rules[g];
   }
   f.table_format = p.tables[0].dtype;
   f.norm = p.norm.f32();
@@ -424,7 +422,7 @@ Frame frame_of(const PredictorFrame& p, float* scratch, unsigned* words) {
   f.state = p.state;
   f.rounds = p.rounds;
   f.L = static_cast<int>(p.layers.size());
-  f.K = static_cast<int>(p.rules.size()) + 1;
+  f.K = static_cast<int>(p.output.size()) + 1;
   f.H = f.layer[0].q.columns;
   f.I = f.layer[0].gate.rows;
   f.V = f.head[0].rows;
@@ -441,7 +439,7 @@ Frame frame_of(const PredictorFrame& p, float* scratch, unsigned* words) {
 }
 
 int64_t scratch_of(const PredictorFrame& p) {
-  const int64_t K = static_cast<int64_t>(p.rules.size()) + 1, d = p.heads.d, H = p.layers[0].q.columns();
+  const int64_t K = static_cast<int64_t>(p.output.size()) + 1, d = p.heads.d, H = p.layers[0].q.columns();
   const int64_t floats = K * (H + (2 * p.heads.nq + 2 * p.heads.nkv) * d + p.layers[0].gate.rows() + 2 * p.output[0].rows());
   return floats * 4 + 8 * Arena::kAlignment + 2 * K * 4;
 }

@@ -42,7 +42,7 @@ void conv(Queue& q, float* y, const float* x, const Conv& conv, float* history, 
 void depthwise(Queue& q, float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
 
 // sample.cu
-void sample(Queue& q, const SampleState& state, const float* logits, const SampleRule& rule, int V);
+void sample(Queue& q, const SampleState& state, const float* logits, int group, int V);
 
 // frame.cu: false when the shapes are not for it; nothing was launched then
 bool predict(Queue& q, const PredictorFrame& frame);

@@ -10,12 +10,12 @@ void Cuda::begin_timing() {
   for (cudaEvent_t* event : {&s.begun, &s.ended}) {
     if (*event == nullptr) cuda_call(cudaEventCreateWithFlags(event, cudaEventDefault));
   }
-  cuda_call(cudaEventRecord(s.begun, s.queue->stream));
+  cuda_call(cudaEventRecord(s.begun, queue_->stream));
 }
 
 double Cuda::end_timing() {
   State& s = *state_;
-  cuda_call(cudaEventRecord(s.ended, s.queue->stream));
+  cuda_call(cudaEventRecord(s.ended, queue_->stream));
   cuda_call(cudaEventSynchronize(s.ended));
   float milliseconds = 0;
   cuda_call(cudaEventElapsedTime(&milliseconds, s.begun, s.ended));

@@ -94,7 +94,7 @@ namespace tts::emulator {
 struct Shape;
 
 struct Counts {
-  int64_t launches = 0, copies = 0, syncs = 0, allocations = 0;
+  int64_t launches = 0, copies = 0, syncs = 0, allocations = 0, graphs = 0;  // graphs: made executable
 };
 const Counts& counts();
 void reset_device();  // forgets the sticky error and all queued work, as a new process would
