@@ -57,9 +57,8 @@ target_include_directories(golden_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 foreach(device reference cpu)
   add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
 endforeach()
-if(TTS_EMULATOR)  # every golden, shared over several tests that run at the same time
-  file(GLOB TTS_GOLDEN_MODELS RELATIVE ${CMAKE_SOURCE_DIR}/tests/goldens/models ${CMAKE_SOURCE_DIR}/tests/goldens/models/*)
-  foreach(model ${TTS_GOLDEN_MODELS})
+if(TTS_EMULATOR)  # what takes seconds there; without --model it compares everything and takes minutes
+  foreach(model tiny-base-1b7)
     add_test(NAME "golden_test: emulator ${model}"
       COMMAND golden_test --device emulator --model ${model} ${CMAKE_SOURCE_DIR}/tests/goldens)
   endforeach()
