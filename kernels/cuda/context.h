@@ -66,6 +66,7 @@ struct Cuda::State {
   void* ask_driver(int64_t bytes);
   void note_upload(const Queue& q);
   void order_behind_uploads(Queue& q);
+  void reserve_fetch(int64_t bytes);
   void reset_cursors(const void* begin, int64_t bytes);
   void forget_graphs();
   Slot& slot_of(const Cursor* cursor);

@@ -21,6 +21,7 @@ namespace {
 
 constexpr int64_t kScratchShare{8192};  // of the device's memory: 1 MiB of 8 GiB, 16 MiB of 128
 constexpr int64_t kArrivals{1 << 16};
+constexpr int64_t kFetchBytes{1 << 18};  // a call of 16 frames is 123 KB of samples
 constexpr int64_t kGemmShare{512};  // of the device's memory for each part of the prefill's room: 16 MiB of 8 GiB
 
 std::string version_text(int version) { return format("{}.{}", version / 1000, version % 1000 / 10); }
@@ -99,6 +100,7 @@ void Cuda::State::open(const DeviceOptions& options) {
   ++counters.allocations;
   std::memset(pinned, 0, kSlots * sizeof(cuda::Published));
   published = static_cast<cuda::Published*>(pinned);
+  reserve_fetch(kFetchBytes);
   epochs = static_cast<uint32_t*>(take(kSlots * 4));
   cuda_call(cudaMemsetAsync(epochs, 0, kSlots * 4, first.stream));
   note_upload(first);
@@ -376,15 +378,16 @@ void Cuda::finish() {
   ++state_->counters.syncs;
 }
 
-void Cuda::reserve_fetch(int64_t bytes) {
-  State& s = *state_;
-  if (bytes <= s.fetch_capacity) return;
-  if (s.fetch_room) cuda_call(cudaFreeHost(std::exchange(s.fetch_room, nullptr)));
-  s.fetch_capacity = 0;
-  cuda_call(cudaHostAlloc(&s.fetch_room, static_cast<size_t>(bytes), cudaHostAllocDefault));
-  ++s.counters.allocations;
-  s.fetch_capacity = bytes;
+void Cuda::State::reserve_fetch(int64_t bytes) {
+  if (bytes <= fetch_capacity) return;
+  if (fetch_room) cuda_call(cudaFreeHost(std::exchange(fetch_room, nullptr)));
+  fetch_capacity = 0;
+  cuda_call(cudaHostAlloc(&fetch_room, static_cast<size_t>(bytes), cudaHostAllocDefault));
+  ++counters.allocations;
+  fetch_capacity = bytes;
 }
+
+void Cuda::reserve_fetch(int64_t bytes) { state_->reserve_fetch(bytes); }
 
 void Cuda::fetch(const void* from, int64_t bytes) {
   State& s = *state_;
