@@ -58,7 +58,7 @@ foreach(device reference cpu)
   add_test(NAME "golden_test: ${device}" COMMAND golden_test --device ${device} ${CMAKE_SOURCE_DIR}/tests/goldens)
 endforeach()
 if(TTS_EMULATOR)  # what takes seconds there; without --model it compares everything and takes minutes
-  foreach(model tiny-base-1b7)
+  foreach(model tiny-base-1b7 tiny-voice-design tiny-custom-voice-1b7)
     add_test(NAME "golden_test: emulator ${model}"
       COMMAND golden_test --device emulator --model ${model} ${CMAKE_SOURCE_DIR}/tests/goldens)
   endforeach()
