@@ -30,6 +30,8 @@ class ModelFiles {
   std::string path(std::string_view name) const;                  // what messages call it
   const std::string& directory() const;
   void check_intact() const;  // no mapped file shrank
+  // These bytes were copied: a mapped file's pages leave the memory, and come back should they be read again.
+  void forget(const Tensor& tensor) const;
 
  private:
   struct State;

@@ -87,6 +87,16 @@ void ModelFiles::check_intact() const {
   for (const auto& [name, file] : state_->mapped) file.check_intact();
 }
 
+void ModelFiles::forget(const Tensor& tensor) const {
+  const auto* begin = static_cast<const std::byte*>(tensor.data);
+  const int64_t size = byte_size(tensor.dtype, tensor.shape);
+  const std::scoped_lock hold(state_->lock);
+  for (const auto& [name, file] : state_->mapped) {
+    const std::span<const std::byte> all = file.bytes();
+    if (begin >= all.data() && begin + size <= all.data() + all.size()) file.forget(begin, size);
+  }
+}
+
 bool has_embedded_voice() { return !embedded_voice().empty(); }
 
 }  // namespace tts

@@ -175,6 +175,11 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
     s.facts.memory_bytes = runner->device.memory_bytes();
     s.runner = std::move(runner);
   });
+  // Convolutions are packed for every device: what was read of them in the file (half of the codec) need not stay.
+  CodecDecoderWeights decoder = s.model->decoder;
+  decoder.each(s.model->config.codec, [&](const Tensor& tensor, std::string_view, const Shape&) {
+    if (tensor.shape.rank == 3) s.model->files.forget(tensor);
+  });
   s.model->files.check_intact();
 }
 

@@ -201,6 +201,7 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, 
   lm.d.upload(m.state.rules, rules.data(), static_cast<int64_t>(rules.size_bytes()));
   m.predictor_passes = 0;
   lm.d.zero(m.predictor_rounds, 4);
+  m.pace = {};
   lm.d.zero(m.prefill_position, 4);
   lm.d.zero(m.state.cursor, sizeof(Cursor));
   lm.d.zero(m.state.seen, int64_t{(t.V + 31) / 32} * 4);

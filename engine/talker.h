@@ -70,6 +70,11 @@ struct Stack {  // one transformer's caches and scratch
   float *qkv = nullptr, *attended = nullptr, *mlp = nullptr;
 };
 
+struct PredictorPace {  // of one utterance: frames so far, and what frames cost either way
+  int frames = 0;
+  double at_once_ms = 0, in_turn_ms = 0;
+};
+
 struct Memory {
   Stack talker, predictor;
   float* x = nullptr;  // [kPrefillRows][H] rows entering the talker; row 0 is the next row of the frame loop
@@ -89,6 +94,7 @@ struct Memory {
   int64_t predictor_passes = 0; // of this utterance, counted on the host when it runs all rows at once
   int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all passes by itself
   bool predictor_fused = false;         // that is what it does
+  PredictorPace pace;
   SampleState state;            // cursor, codes [positions + 1][K], seen, rules, scores, forced
 };
 

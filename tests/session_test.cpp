@@ -9,7 +9,6 @@
 #endif
 
 #include <cmath>
-#include <cstdio>
 
 using namespace tts;
 using namespace tts::test;
@@ -300,28 +299,5 @@ TEST_CASE("a poisoned weight fails the item and names the stage, at every stage"
         CHECK_THAT(error.what(), Catch::Matchers::StartsWith(poisons[i].stage));
       }
     }
-  }
-}
-
-TEST_CASE("the parallel predictor draws the codes of the sequential one, for every seed, in fewer passes") {
-  for (const char* name : {"tiny-custom-voice", "tiny-custom-voice-1b7"}) {
-    const std::shared_ptr<const Model> model = load_model(golden_model(name));
-    // The reference device takes it; on the CPU a pass of 16 rows costs more than it saves, so the CPU does
-    // not offer it.
-    Engine parallel = open(model, "reference"),
-           sequential = open(model, "reference", 1, "parallel_predictor");
-    SpeakRequest request = request_for(*model, "Hello there.");
-    request.sampling.max_new_tokens = 6;
-    double passes = 0;
-    const int seeds = 20;
-    for (int seed = 0; seed < seeds; ++seed) {
-      request.seed = static_cast<uint64_t>(seed);
-      const Heard expected = hear(sequential, request), heard = hear(parallel, request);
-      CHECK(heard.spoken.codes == expected.spoken.codes);
-      CHECK(expected.spoken.predictor_passes == model->config.talker.groups - 1);
-      passes += heard.spoken.predictor_passes / seeds;
-    }
-    std::printf("%s: %.2f passes per frame\n", name, passes);
-    CHECK(passes < model->config.talker.groups - 1);
   }
 }

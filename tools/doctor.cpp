@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "engine/synthesis.h"
+#include "kernels/cpu/pool.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/build_info.h"
 #include "tools/commands.h"
@@ -96,6 +97,7 @@ std::string driver() {
 
 struct Machine {
   std::string system, driver, automatic;
+  Placement placement;  // threads that compute unless the user says otherwise
   unsigned cores;
   int64_t memory_bytes;
 };
@@ -106,6 +108,7 @@ Machine this_machine(const Arguments& args) {
   Machine machine{.system = format("{} {} {}", name.sysname, name.release, name.machine),
                   .driver = driver(),
                   .automatic = {},
+                  .placement = default_placement(),
                   .cores = std::thread::hardware_concurrency(),
                   .memory_bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE)};
   const DeviceFacts chosen = resolve_device(choice_for(args, "auto"));
@@ -115,10 +118,11 @@ Machine this_machine(const Arguments& args) {
 
 std::string doctor_text(const Machine& machine, const std::vector<DeviceCheck>& checks) {
   std::string out = format(
-      "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nsets       {}\nGPU        "
-      "{}\ncharacters {}\n",
+      "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nthreads    {} ({}); change with -j\nsets       {}\nGPU   "
+      "     {}\ncharacters {}\n",
       kVersion, kCommit, machine.system, fixed(static_cast<double>(machine.memory_bytes) / 1e9, 1),
-      machine.cores, processor_sets(), machine.driver, unicode_versions());
+      machine.cores, machine.placement.threads, machine.placement.why, processor_sets(), machine.driver,
+      unicode_versions());
   out += format("voice      {}\nauto       {}\n", has_embedded_voice() ? "embedded" : "none embedded",
                 machine.automatic);
   for (const DeviceCheck& c : checks) {
@@ -139,6 +143,8 @@ std::string doctor_json(const Machine& machine, const std::vector<DeviceCheck>& 
   json.begin_object().field("version", kVersion).field("commit", kCommit);
   json.field("system", std::string_view(machine.system)).field("memory_bytes", machine.memory_bytes);
   json.field("cores", static_cast<int>(machine.cores))
+      .field("threads", machine.placement.threads)
+      .field("threads_why", std::string_view(machine.placement.why))
       .field("processor_sets", std::string_view(processor_sets()));
   text_field(json, "driver", machine.driver);
   json.field("unicode", std::string_view(unicode_versions())).field("embedded_voice", has_embedded_voice());

@@ -83,6 +83,8 @@ class Cpu {
   void publish(const Cursor*) {}
   Cursor peek(const Cursor* cursor) { return *cursor; }
 
+  static constexpr bool kHostMemory{true};
+  static constexpr bool kRowsCost{true};
   static std::string_view kind() { return "cpu"; }
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
   int threads() const { return team_.threads(); }
