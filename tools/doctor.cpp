@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "engine/synthesis.h"
-#include "kernels/cpu/pool.h"
+#include "kernels/devices.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/build_info.h"
 #include "tools/commands.h"
