@@ -1,4 +1,4 @@
-// golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR
+// golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR            --device: also cpu:LEVEL
 //
 // Compares the engine with everything the official implementation recorded below DIR (models/, cases/,
 // codec/, speaker/, tokenizer/, sampling.*, resample.*). A model without cases, a stored tensor that nothing

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "engine/bind.h"
 #include "engine/model.h"
+#include "kernels/ops.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
