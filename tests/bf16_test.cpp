@@ -15,7 +15,8 @@ namespace {
 
 using Logits = std::vector<std::vector<float>>;  // per draw: frame 0 group 0, group 1, ...
 
-Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const SpeakRequest& request, const std::vector<int32_t>& codes, int frames) {
+Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const SpeakRequest& request, const std::vector<int32_t>& codes,
+                  int frames) {
   const Prompt prompt = build_prompt(w.model, request);
   const FrameBudget budget = frame_budget(w.model.config, request, prompt);
   const std::vector<SampleRule> rules = frame_rules(w.model.config, request, budget);
