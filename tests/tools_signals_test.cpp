@@ -127,8 +127,11 @@ TEST_CASE("a reader that goes away ends the run with exit 5 and one line") {
 
 TEST_CASE("the option timeout: exit 124, what was spoken is in the partial file") {
   const TempDirectory folder;
-  const Finished done = tts_gen({"-m", "embedded", "-q", "--seed", "1", "-j", "1", "--timeout", "0.5",
-                                 "--json=" + folder.file("r.json"), "-o", folder.file("out.wav"), kLongText});
+  std::string minutes_of_text;  // far more than half a second of work on any machine
+  for (int i = 0; i < 40; ++i) minutes_of_text += std::string{kLongText} + " ";
+  const Finished done =
+      tts_gen({"-m", "embedded", "-q", "--seed", "1", "-j", "1", "--timeout", "0.5",
+               "--json=" + folder.file("r.json"), "-o", folder.file("out.wav"), minutes_of_text});
   CHECK(done.exit == 124);
   CHECK(!std::filesystem::exists(folder.file("out.wav")));
   if (std::filesystem::exists(folder.file("out.partial.wav"))) {
