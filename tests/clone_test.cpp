@@ -12,18 +12,10 @@
 #include <limits>
 
 using namespace tts;
+using tts::test::clone_of_recorded;
 using tts::test::refusal_of;
 
 namespace {
-
-CloneRequest request_with(const std::string& clip, int rate = 24000) {
-  CloneRequest request;
-  request.clip.samples = Recorded(kGoldens + "/audio.safetensors").floats(clip);
-  request.clip.rate = rate;
-  request.origin = clip + ".wav";
-  request.transcript = "What the clip says.";
-  return request;
-}
 
 Clone clone(const Model& model, const CloneRequest& request) {
   Cpu device{DeviceOptions{}};
@@ -36,7 +28,7 @@ std::unique_ptr<Model> base_model() { return load_model(kGoldens + "/models/tiny
 
 TEST_CASE("clone: the recorded codes and vector of a clip, without the silence", "[clone]") {
   const auto model = base_model();
-  CloneRequest request = request_with("a24000");
+  CloneRequest request = clone_of_recorded("a24000");
   request.silence_ms = 0;
   const Clone made = clone(*model, request);
   const Recorded codec(kGoldens + "/codec/tiny-base/encoder.safetensors");
@@ -50,7 +42,7 @@ TEST_CASE("clone: the recorded codes and vector of a clip, without the silence",
 
 TEST_CASE("clone: appended silence adds frames behind the clip and nothing else", "[clone]") {
   const auto model = base_model();
-  CloneRequest request = request_with("a24000");
+  CloneRequest request = clone_of_recorded("a24000");
   const Clone with = clone(*model, request);  // 500 ms
   request.silence_ms = 0;
   const Clone without = clone(*model, request);
@@ -66,7 +58,7 @@ TEST_CASE("clone: appended silence adds frames behind the clip and nothing else"
 TEST_CASE("clone: the speaker vector alone needs neither words nor codec encoder", "[clone]") {
   const auto model = base_model();
   model->encoder.reset();
-  CloneRequest request = request_with("s1280");
+  CloneRequest request = clone_of_recorded("s1280");
   request.transcript.clear();
   request.vector_only = true;
   const Clone made = clone(*model, request);
@@ -78,7 +70,7 @@ TEST_CASE("clone: the speaker vector alone needs neither words nor codec encoder
 
 TEST_CASE("clone: what is only said", "[clone]") {
   const auto model = base_model();
-  CloneRequest request = request_with("ref4");
+  CloneRequest request = clone_of_recorded("ref4");
   request.clip.clipped = true;
   CHECK(clone(*model, request).warnings ==
         std::vector<std::string>{"ref4.wav: 0.29 s is short for a reference; 3 to 10 s keep the voice better",
@@ -87,7 +79,7 @@ TEST_CASE("clone: what is only said", "[clone]") {
 
 TEST_CASE("clone: clips and checkpoints that are refused", "[clone]") {
   const auto model = base_model();
-  const CloneRequest good = request_with("ref4");
+  const CloneRequest good = clone_of_recorded("ref4");
   const auto refused = [&](const char* what, Exit exit, const std::string& message, const auto& change) {
     CloneRequest request = good;
     change(request);
@@ -139,7 +131,7 @@ TEST_CASE("clone: one voice speaks many texts, and every device makes the same c
   const std::shared_ptr<const Model> model = base_model();
   Engine engine(model, {.kind = "cpu", .options = {}}),
       reference(model, {.kind = "reference", .options = {}});
-  const CloneRequest clip = request_with("ref12");
+  const CloneRequest clip = clone_of_recorded("ref12");
   const Clone made = engine.clone(clip);
   CHECK(reference.clone(clip).voice->codes == made.voice->codes);
   CHECK(engine.encode(clip.clip.samples).size() == 12 * 16);

@@ -5,10 +5,13 @@
 #include "kernels/cases.h"
 #include "kernels/devices.h"
 #include "kernels/noise.h"
+#include "refusal.h"
 
 #include <cmath>
 
 using namespace tts;
+using tts::test::Refusal;
+using tts::test::refusal_of;
 
 namespace {
 
@@ -167,10 +170,18 @@ TEST_CASE("every switch has a name, an explanation, and is found by its name") {
   CHECK_THROWS_WITH(parse_ablations("doctor"), Catch::Contains("doctor") && Catch::Contains("run_ahead"));
 }
 
-TEST_CASE("a level the processor lacks is refused by name") {
+TEST_CASE("a level the processor lacks is refused, and one that does not exist otherwise") {
   DeviceOptions options;
   options.cpu_level = "doctor";
-  CHECK_THROWS_WITH(Cpu(options), Catch::Contains("doctor") && Catch::Contains("portable"));
+  const Refusal unknown = refusal_of([&] { Cpu device(options); });
+  CHECK(unknown.exit == Exit::usage);  // exit 4 would pass for a processor that lacks it
+  CHECK(unknown.message.find("--cpu-level doctor: no such level; this processor has portable") == 0);
+  for (const std::string_view level : {"avx2", "avx512", "vnni"}) {
+    options.cpu_level = level;
+    const std::vector<std::string_view> here = Cpu::levels();
+    const bool has = std::find(here.begin(), here.end(), level) != here.end();
+    CHECK(refusal_of([&] { Cpu device(options); }).exit == (has ? Exit::ok : Exit::device));
+  }
 }
 
 TEST_CASE("a poisoned input reaches every output that depends on it") {

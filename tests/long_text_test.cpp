@@ -187,13 +187,7 @@ namespace {
 void make_voice(const std::string& path, bool in_context) {
   const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
   Engine engine(model, {.kind = "cpu", .options = {}});
-  CloneRequest request;
-  request.clip = {.samples = Recorded(kGoldens + "/audio.safetensors").floats("a24000"),
-                  .rate = 24'000,
-                  .channels = 1,
-                  .format = ""};
-  request.origin = "clip";
-  request.transcript = "What the clip says.";
+  CloneRequest request = clone_of_recorded("a24000");
   request.vector_only = !in_context;
   const Clone clone = engine.clone(request);
   save_voice(path, {.voice = *clone.voice,

@@ -265,13 +265,7 @@ TEST_CASE("a saved voice is shown") {
 TEST_CASE("a voice speaks the same from its file as from its clip") {
   const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
   Engine engine(model, {.kind = "cpu", .options = {}});
-  CloneRequest request;
-  request.clip = {.samples = Recorded(kGoldens + "/audio.safetensors").floats("a24000"),
-                  .rate = 24'000,
-                  .channels = 1,
-                  .format = ""};
-  request.origin = "clip.wav";
-  request.transcript = "What the clip says.";
+  const CloneRequest request = clone_of_recorded("a24000");
   const Clone clone = engine.clone(request);
   const TempDirectory folder;
   save_voice(folder.file("a.ttsvoice"), {.voice = *clone.voice,

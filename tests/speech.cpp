@@ -1,5 +1,7 @@
 #include "speech.h"
 
+#include "recorded.h"
+
 namespace tts::test {
 
 float* own_copy(Model& model, Tensor& tensor) {
@@ -52,6 +54,15 @@ SpeakRequest request_for(const Model& model, const std::string& text) {
 SpeakRequest greedy_request_for(const Model& model, const std::string& text) {
   SpeakRequest request = request_for(model, text);
   request.sampling.greedy = request.sampling.sub_greedy = true;
+  return request;
+}
+
+CloneRequest clone_of_recorded(const std::string& clip, int rate) {
+  CloneRequest request;
+  request.clip.samples = Recorded(kGoldens + "/audio.safetensors").floats(clip);
+  request.clip.rate = rate;
+  request.origin = clip + ".wav";
+  request.transcript = "What the clip says.";
   return request;
 }
 

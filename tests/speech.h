@@ -2,6 +2,7 @@
 // everything.
 #pragma once
 
+#include "engine/clone.h"
 #include "engine/synthesis.h"
 #include "kernels/ops.h"
 
@@ -32,5 +33,8 @@ Heard hear(const std::string& model, const std::string& device, const SpeakReque
 // A request with the checkpoint's own sampling values.
 SpeakRequest request_for(const Model& model, const std::string& text);
 SpeakRequest greedy_request_for(const Model& model, const std::string& text);
+
+// A clip of the recordings as reference, with a transcript.
+CloneRequest clone_of_recorded(const std::string& clip, int rate = 24000);
 
 }  // namespace tts::test

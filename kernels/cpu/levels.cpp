@@ -2,14 +2,19 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 namespace tts {
 
-std::string_view str(Level level) {
-  constexpr std::string_view kNames[] = {"portable", "avx2", "avx512", "vnni"};
-  return kNames[static_cast<size_t>(level)];
-}
+namespace {
+
+constexpr std::string_view kNames[] = {"portable", "avx2", "avx512", "vnni"};
+
+}  // namespace
+
+std::string_view str(Level level) { return kNames[static_cast<size_t>(level)]; }
 
 std::vector<Level> levels_of_this_cpu() {
   std::vector<Level> levels{Level::portable};
@@ -35,7 +40,9 @@ Level choose_level(std::string_view name) {
     if (str(level) == name) return level;
     list += (list.empty() ? "" : ", ") + std::string(str(level));
   }
-  throw Error(Exit::device, "--cpu-level {}: this processor has {}", name, list);
+  const bool known = std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+  throw Error(known ? Exit::device : Exit::usage, "--cpu-level {}: {}; this processor has {}", name,
+              known ? "not on this processor" : "no such level", list);
 }
 
 }  // namespace tts
