@@ -6,13 +6,18 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <numeric>
 #include <thread>
 
@@ -216,6 +221,41 @@ TEST_CASE("a full disk is an error at once, and the previous file survives") {
         }) == 42);
   CHECK(read_text(path, 100) == "old");
   CHECK(names_in(dir.path()) == std::vector<std::string>{"out.wav"});
+}
+
+// From now on the kernel answers this call of the process with "no space left".
+bool disk_is_full_for(long call) {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST_CASE("a disk that is full at the sync or the rename: the previous file survives, the temporary is gone") {
+#if defined(SYS_rename)
+  const long rename_call = SYS_rename;
+#elif defined(SYS_renameat)
+  const long rename_call = SYS_renameat;
+#else
+  const long rename_call = SYS_renameat2;
+#endif
+  for (const long call : {static_cast<long>(SYS_fsync), rename_call}) {
+    const TempDirectory dir;
+    const std::string path = dir.file("out.wav");
+    write_file(path, "old");
+    CHECK(in_child([&] {
+            if (!disk_is_full_for(call)) return 2;
+            const Refusal refusal = refusal_of([&] { write_file(path, "new"); });
+            if (refusal.exit != Exit::output) return 3;
+            return refusal.message == path + ": cannot be written: No space left on device" ? 42 : 4;
+          }) == 42);
+    CHECK(read_text(path, 100) == "old");
+    CHECK(names_in(dir.path()) == std::vector<std::string>{"out.wav"});
+  }
 }
 
 TEST_CASE("temporary files of dead processes are removed, those of living ones stay") {
