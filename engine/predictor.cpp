@@ -119,9 +119,9 @@ static void predict_codes_in_turn(LanguageModel<D>& lm, Memory& m) {
   for (int g = 0; g < lm.config.talker.groups - 1; ++g) predictor_pass(lm, m, g);
 }
 
-// Where a pass of many rows costs more than a pass of one, the clock decides: the codes are the same either way. Of every
-// stretch of frames the first has no guess worth its name, two are drawn at once, two in turn, and the rest the faster way: how
-// many passes a frame needs depends on what is spoken.
+// Where a pass of many rows costs more than a pass of one, the clock decides: the codes are the same either
+// way. Of every stretch of frames the first has no guess worth its name, two are drawn at once, two in turn,
+// and the rest the faster way: how many passes a frame needs depends on what is spoken.
 template <class D>
 static void predict_codes_by_clock(LanguageModel<D>& lm, Memory& m) {
   constexpr int kStretch{64}, kAtOnce{2}, kTried{4};
@@ -129,7 +129,9 @@ static void predict_codes_by_clock(LanguageModel<D>& lm, Memory& m) {
   if (at == 0) m.pace.at_once_ms = m.pace.in_turn_ms = 0;
   const bool at_once = at <= kAtOnce || (at > kTried && m.pace.at_once_ms < m.pace.in_turn_ms);
   double ignored_ms = 0;
-  const Stage stage("codes", at == 0 || at > kTried ? ignored_ms : at_once ? m.pace.at_once_ms : m.pace.in_turn_ms);
+  const Stage stage("codes", at == 0 || at > kTried ? ignored_ms
+                             : at_once              ? m.pace.at_once_ms
+                                                    : m.pace.in_turn_ms);
   if (at_once) return predict_codes_at_once(lm, m);
   predict_codes_in_turn(lm, m);
   m.predictor_passes += lm.config.talker.groups - 1;

@@ -52,7 +52,8 @@ FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request,
   return budget;
 }
 
-std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget) {
+std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request,
+                                    const FrameBudget& budget) {
   const Sampling& s = request.sampling;
   SampleRule pass;
   pass.seed = request.seed;
@@ -61,9 +62,15 @@ std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakReques
   pass.top_k = s.sub_top_k;
   pass.greedy = s.sub_greedy;
   std::vector<SampleRule> rules(static_cast<size_t>(config.talker.groups), pass);
-  rules[0] = {.seed = request.seed, .temperature = s.temperature, .top_p = s.top_p, .penalty = s.repetition_penalty,
-              .top_k = s.top_k, .greedy = s.greedy, .eos = config.talker.eos,
-              .first_suppressed = config.talker.first_suppressed, .min_tokens = std::max(2, request.fixed_frames + 1),
+  rules[0] = {.seed = request.seed,
+              .temperature = s.temperature,
+              .top_p = s.top_p,
+              .penalty = s.repetition_penalty,
+              .top_k = s.top_k,
+              .greedy = s.greedy,
+              .eos = config.talker.eos,
+              .first_suppressed = config.talker.first_suppressed,
+              .min_tokens = std::max(2, request.fixed_frames + 1),
               .max_tokens = budget.frames + 1};
   return rules;
 }
@@ -241,7 +248,9 @@ class SampleFlow {
     }
   }
 
-  int64_t sample_bytes(const Call& call) const { return int64_t{call.frames} * w_.model.config.codec.samples_per_frame * 4; }
+  int64_t sample_bytes(const Call& call) const {
+    return int64_t{call.frames} * w_.model.config.codec.samples_per_frame * 4;
+  }
 
   void start_call(const int32_t* codes, int frames, bool prime) {
     called_ = Call{codes, frames, prime};

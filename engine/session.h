@@ -20,7 +20,8 @@ struct FrameBudget {
 FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request, const Prompt& prompt);
 
 // One per code group.
-std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request, const FrameBudget& budget);
+std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request,
+                                    const FrameBudget& budget);
 
 // Memory and codec state that utterances use one after the other; grown when an utterance needs more
 // positions.

@@ -175,7 +175,8 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
     s.facts.memory_bytes = runner->device.memory_bytes();
     s.runner = std::move(runner);
   });
-  // Convolutions are packed for every device: what was read of them in the file (half of the codec) need not stay.
+  // Convolutions are packed for every device: what was read of them in the file (half of the codec) need not
+  // stay.
   CodecDecoderWeights decoder = s.model->decoder;
   decoder.each(s.model->config.codec, [&](const Tensor& tensor, std::string_view, const Shape&) {
     if (tensor.shape.rank == 3) s.model->files.forget(tensor);
@@ -183,7 +184,8 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
   s.model->files.check_intact();
 }
 
-std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice, std::span<const float> samples) {
+std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice,
+                                  std::span<const float> samples) {
   std::string why;
   std::vector<int32_t> codes;
   with_device(choose_kind(choice, why), [&](auto tag) {

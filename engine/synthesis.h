@@ -106,8 +106,10 @@ struct DeviceFacts {
 DeviceFacts resolve_device(const DeviceChoice& choice);
 std::vector<std::string> device_kinds();  // of this build
 
-// Audio at the codec's rate -> codes, [frames][groups], without the memory of a whole engine: the codec's encoder alone.
-std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice, std::span<const float> samples);
+// Audio at the codec's rate -> codes, [frames][groups], without the memory of a whole engine: the codec's
+// encoder alone.
+std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice,
+                                  std::span<const float> samples);
 
 struct CloneRequest;  // engine/clone.h
 struct Clone;

@@ -184,7 +184,8 @@ static void finish_row(LanguageModel<D>& lm, Memory& m, const float* row) {
 }
 
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, std::span<const SampleRule> rules) {
+void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape,
+                     std::span<const SampleRule> rules) {
   const Dims &t = lm.config.talker.dims, &p = lm.config.predictor;
   const int K = lm.config.talker.groups;
   const auto upload_rope = [&](float* to, int positions, const Dims& dims) {
@@ -197,7 +198,8 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, 
   std::vector<int32_t> fixed(static_cast<size_t>(K));
   std::iota(fixed.begin(), fixed.end(), 0);
   lm.d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
-  check(static_cast<int>(rules.size()) == K, Exit::internal, "sampling: expected {} rules, got {}", K, rules.size());
+  check(static_cast<int>(rules.size()) == K, Exit::internal, "sampling: expected {} rules, got {}", K,
+        rules.size());
   lm.d.upload(m.state.rules, rules.data(), static_cast<int64_t>(rules.size_bytes()));
   m.predictor_passes = 0;
   lm.d.zero(m.predictor_rounds, 4);

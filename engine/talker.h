@@ -30,7 +30,8 @@ struct TextTable {
   float* rows = nullptr;  // device, [capacity][H]
   int capacity = 0;
   std::map<int32_t, int32_t> slot_of;  // id -> row
-  int32_t* ids = nullptr;              // scratch of one block of ids, [kPrefillRows] and [kPrefillRows][text width]
+  // scratch of one block of ids, [kPrefillRows] and [kPrefillRows][text width]
+  int32_t* ids = nullptr;
   float *embedded = nullptr, *inner = nullptr;
 };
 
@@ -92,7 +93,8 @@ struct Memory {
   int32_t* fixed = nullptr;     // [K] 0, 1, 2, ...: positions of the predictor
   int32_t* prefill_position = nullptr;
   int64_t predictor_passes = 0; // of this utterance, counted on the host when it runs all rows at once
-  int32_t* predictor_rounds = nullptr;  // of this utterance, counted by a device that runs all passes by itself
+  // of this utterance, counted by a device that runs all passes by itself
+  int32_t* predictor_rounds = nullptr;
   bool predictor_fused = false;         // that is what it does
   PredictorPace pace;
   SampleState state;            // cursor, codes [positions + 1][K], seen, rules, scores, forced
@@ -108,7 +110,8 @@ void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stac
 
 // Zeroes the state of the last utterance and fills tables and constants; the rules are one per code group.
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape, std::span<const SampleRule> rules);
+void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape,
+                     std::span<const SampleRule> rules);
 
 // Writes rows [begin, begin + rows) of the prompt to m.x.
 template <class D>

@@ -96,8 +96,8 @@ struct Cursor {
 };
 enum class Finish : int32_t { running = 0, eos = 1, length = 2, fault = 3 };
 
-// spec/sampling.md sections 2 and 3; the same for every frame of an utterance. In device memory, one per code group, so that
-// recorded work does not depend on it.
+// spec/sampling.md sections 2 and 3; the same for every frame of an utterance. In device memory, one per code
+// group, so that recorded work does not depend on it.
 struct SampleRule {
   uint64_t seed = 0;
   float temperature = 1;    // > 0
@@ -250,7 +250,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // --- optional: d.predict(frame) draws codes 1 .. K-1 of the cursor's frame with the bits of the composed
   // operations; false when the shapes are not for it. Without it the engine composes.
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body);
-  // body's operations then depend on nothing but device memory and what is in the key. Without it the engine calls body().
+  // body's operations then depend on nothing but device memory and what is in the key. Without it the engine
+  // calls body().
   // --- optional: d.reserve(bytes) takes the memory of a whole plan at once; Exit::device with need and free.
   // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that
   // share its call, for the products in `body`: the prefill, whose rows always come together. Without it the
@@ -270,7 +271,8 @@ template <class... Values>
 uint64_t replay_key(std::string_view what, const Values&... values) {
   uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
   const auto mix = [&](const void* data, size_t bytes) {
-    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
+    for (size_t i = 0; i < bytes; ++i)
+      hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3ull;
   };
   mix(what.data(), what.size());
   (mix(&values, sizeof values), ...);

@@ -41,8 +41,10 @@ Entry parse_entry(const std::string& path) {
   entry.text = read_text(path, limits::kJsonBytes);
   for (const std::string& line : lines_of(entry.text)) {
     const auto is = [&](std::string_view key) { return line.starts_with("- " + std::string(key) + ": "); };
-    const std::vector<std::string> words = is("ablation") || is("run") || is("steps") || is("columns") || is("device") ? quoted(line)
-                                                                                                    : std::vector<std::string>{};
+    const std::vector<std::string> words =
+        is("ablation") || is("run") || is("steps") || is("columns") || is("device")
+            ? quoted(line)
+            : std::vector<std::string>{};
     if (line.starts_with("# ") && entry.title.empty()) entry.title = line.substr(2);
     if (is("ablation") && !words.empty()) entry.ablation = words[0];
     if (is("run")) entry.runs.insert(entry.runs.end(), words.begin(), words.end());
@@ -52,7 +54,8 @@ Entry parse_entry(const std::string& path) {
   }
   check(!entry.title.empty() && !entry.ablation.empty() && !entry.columns.empty(), Exit::bad_input,
         "{}: expected a title and lines for ablation and columns", path);
-  check(fs::exists(entry.records_path()), Exit::bad_input, "{}: the recorded lines are missing", entry.records_path());
+  check(fs::exists(entry.records_path()), Exit::bad_input, "{}: the recorded lines are missing",
+        entry.records_path());
   entry.records = parse_records(read_text(entry.records_path(), limits::kJsonBytes), entry.records_path());
   return entry;
 }
@@ -105,7 +108,8 @@ std::string list_of(const std::set<std::string>& words) {
 std::string where_recorded(const Entry& entry) {
   std::set<std::string> machines, commits;
   for (const Record& record : entry.records) {
-    const std::string cores = record.json.has("cores") ? format(", {} cores", record.json.at("cores").brief()) : "";
+    const std::string cores =
+        record.json.has("cores") ? format(", {} cores", record.json.at("cores").brief()) : "";
     machines.insert(record.json.at("machine").text() + cores);
     commits.insert(record.commit());
   }
@@ -115,7 +119,8 @@ std::string where_recorded(const Entry& entry) {
 std::string cell(const std::vector<double>& values, bool spread) {
   if (values.empty()) return "–";
   if (!spread || values.size() < 2) return number(median(values));
-  return format("{} ({}–{})", number(median(values)), number(quantile(values, 0)), number(quantile(values, 1)));
+  return format("{} ({}–{})", number(median(values)), number(quantile(values, 0)),
+                number(quantile(values, 1)));
 }
 
 }  // namespace
@@ -125,8 +130,8 @@ std::vector<Record> parse_records(const std::string& text, const std::string& or
   for (const std::string& line : lines_of(text)) {
     Json json = Json::parse(line, format("line {} of {}", records.size() + 1, origin));
     std::string row = row_of(json);
-    check(json.has("machine") && json.has("commit"), Exit::bad_input, "{}: line {}: expected machine and commit", origin,
-          records.size() + 1);
+    check(json.has("machine") && json.has("commit"), Exit::bad_input,
+          "{}: line {}: expected machine and commit", origin, records.size() + 1);
     records.push_back({line, std::move(json), std::move(row)});
   }
   return records;
@@ -138,7 +143,8 @@ std::vector<Entry> load_entries(const std::string& journal) {
   for (const auto& file : fs::directory_iterator(journal + "/entries")) {
     if (file.path().extension() == ".md") paths.push_back(file.path().string());
     else if (file.path().extension() == ".jsonl")
-      check(fs::exists(fs::path(file.path()).replace_extension(".md")), Exit::bad_input, "{}: belongs to no entry", file.path().string());
+      check(fs::exists(fs::path(file.path()).replace_extension(".md")), Exit::bad_input,
+            "{}: belongs to no entry", file.path().string());
   }
   std::sort(paths.begin(), paths.end());
   std::vector<Entry> entries;
@@ -172,8 +178,9 @@ std::vector<std::string> commands_of(const Entry& entry, const std::vector<std::
 
 std::string render_table(const Entry& entry) {
   if (entry.records.empty()) return "Nothing recorded.\n";
-  const bool ratio = std::any_of(entry.records.begin(), entry.records.end(),
-                                 [](const Record& r) { return r.row.find(" --ablate ") != std::string::npos; });
+  const bool ratio = std::any_of(entry.records.begin(), entry.records.end(), [](const Record& r) {
+    return r.row.find(" --ablate ") != std::string::npos;
+  });
   std::string out = where_recorded(entry), line = "|---|---:|";
   out += "| run | n |";
   for (const std::string& column : entry.columns) out += " " + column + " |", line += "---:|";
@@ -188,7 +195,8 @@ std::string render_table(const Entry& entry) {
     if (ratio && row.find(" --ablate ") == row.npos) {
       out += " |";
     } else if (ratio) {
-      const std::vector<double> on = values_of(entry, row.substr(0, row.find(" --ablate ")), entry.columns[0]);
+      const std::vector<double> on =
+          values_of(entry, row.substr(0, row.find(" --ablate ")), entry.columns[0]);
       out += on.empty() || first.empty() ? " – |" : " " + fixed(median(first) / median(on), 2) + " |";
     }
     out += "\n";

@@ -1,11 +1,15 @@
-// One entry of the journal: entries/NNNN-name.md, written by hand but for its table, and the lines it comes from beside it.
+// One entry of the journal: entries/NNNN-name.md, written by hand but for its table, and the lines it comes
+// from beside it.
 //
 //   # Title
 //   - ablation: `name`              the switch that takes the optimisation away, or `none`
-//   - run: `-m embedded -j 1`       arguments of tts-bench, one line per run; with an ablation each is run without it too
-//   - steps: `-m embedded -j 1`     arguments that are run with all switches off, then with one after the other on
+//   - run: `-m embedded -j 1`       arguments of tts-bench, one line per run; with an ablation each is run
+//                                 without it too
+//   - steps: `-m embedded -j 1`     arguments that are run with all switches off, then with one after the
+//                                 other on
 //   - device: `cuda`                the switch changes nothing elsewhere: no step of `steps`
-//   - columns: `rtf`, `codec_ms`    fields of the JSON lines; of the first the spread is shown, and what the ablation costs
+//   - columns: `rtf`, `codec_ms`    fields of the JSON lines; of the first the spread is shown, and what the
+//                                 ablation costs
 //   ...
 //   <!-- recorded -->
 //   the table, generated
@@ -40,7 +44,8 @@ struct Entry {
 std::vector<Entry> load_entries(const std::string& journal);
 std::vector<Record> parse_records(const std::string& text, const std::string& origin);
 
-// Every command of the entry, as arguments of tts-bench; `names`: all ablations in the order of their entries.
+// Every command of the entry, as arguments of tts-bench; `names`: all ablations in the order of their
+// entries.
 std::vector<std::string> commands_of(const Entry& entry, const std::vector<std::string>& names);
 std::vector<std::string> ablations_in_order(const std::vector<Entry>& entries);
 

@@ -1,5 +1,5 @@
-// journal: replays every measurement of the journal with the tts-bench beside it, writes the recorded lines, tables and
-// drawings, and checks that no figure stands there that was not recorded.
+// journal: replays every measurement of the journal with the tts-bench beside it, writes the recorded lines,
+// tables and drawings, and checks that no figure stands there that was not recorded.
 #include "base/file.h"
 #include "base/limits.h"
 #include "kernels/switches.h"
@@ -26,24 +26,30 @@ enum class Command : uint8_t { check, run, tables, kCount };
 constexpr CommandSet kRun{2}, kAll{7};
 
 constexpr CommandRow kCommands[] = {
-    {.name = "", .operands = "", .help = "with --check: every table, drawing and switch against the recorded lines"},
-    {.name = "run", .operands = "[ENTRY...]", .help = "measure again what the entries (all) name, then write tables and drawings",
+    {.name = "", .operands = "",
+     .help = "with --check: every table, drawing and switch against the recorded lines"},
+    {.name = "run", .operands = "[ENTRY...]",
+     .help = "measure again what the entries (all) name, then write tables and drawings",
      .max_operands = 1000},
     {.name = "tables", .operands = "", .help = "write tables and drawings from the recorded lines"},
 };
 
 constexpr const char* kGroup{"Options"};
 constexpr OptionRow kOptions[] = {
-    {.name = "check", .group = kGroup, .help = "changes nothing; exit 3 names what differs", .example = "--check"},
+    {.name = "check", .group = kGroup, .help = "changes nothing; exit 3 names what differs",
+     .example = "--check"},
     {.name = "dir", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kAll,
      .help = "the journal (default perf_journal)", .example = "--check --dir DIR"},
     {.name = "model", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kRun,
-     .help = "what the entries call random-0.6b (tts-bench checkpoint DIR makes one); DIR-int8 and DIR-base, if there, are "
+     .help = "what the entries call random-0.6b (tts-bench checkpoint DIR makes one); DIR-int8 and "
+             "DIR-base, if there, are "
              "random-0.6b-int8 and -base",
      .example = "run --model DIR"},
-    {.name = "rounds", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kRun, .least = 1, .most = 1000,
+    {.name = "rounds", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kRun,
+     .least = 1, .most = 1000,
      .help = "times that all commands of an entry are run in turn (default 3)", .example = "run --rounds 5"},
-    {.name = "completion", .kind = ArgKind::choice, .value = "SHELL", .group = kGroup, .commands = kAll, .choices = "bash|zsh|fish",
+    {.name = "completion", .kind = ArgKind::choice, .value = "SHELL", .group = kGroup, .commands = kAll,
+     .choices = "bash|zsh|fish",
      .help = "print the completion script of a shell", .example = "--completion bash"},
     {.name = "man", .group = kGroup, .commands = kAll, .help = "print the man page", .example = "--man"},
     {.name = "help", .letter = 'h', .group = kGroup, .commands = kAll, .help = "this page"},
@@ -53,22 +59,26 @@ constexpr OptionRow kOptions[] = {
 constexpr Program kProgram{
     .name = "journal",
     .summary = "the performance journal of tts-engine",
-    .description = "An entry is a text with one generated table; perf_journal/entry.h describes its form. Runs whose model is not "
-                   "there keep the lines that were recorded before.",
+    .description =
+        "An entry is a text with one generated table; perf_journal/entry.h describes its form. Runs whose "
+        "model is not "
+        "there keep the lines that were recorded before.",
     .commands = kCommands,
     .options = kOptions,
 };
 
-// ---- check -------------------------------------------------------------------------------------------------------------
+// ---- check --------------------------------------------------------------------------------------
 
 void check_switches(const std::vector<Entry>& entries) {
   std::set<std::string> switches, with_entry;
-  for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) switches.emplace(name_of(static_cast<Ablate>(i)));
+  for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i)
+    switches.emplace(name_of(static_cast<Ablate>(i)));
   for (const Entry& entry : entries) {
     const std::string& name = entry.ablation;
     if (name == "none") continue;
     check(switches.contains(name), Exit::bad_input, "{}: there is no switch {}", entry.path, name);
-    check(with_entry.insert(name).second, Exit::bad_input, "{}: a second entry for the switch {}", entry.path, name);
+    check(with_entry.insert(name).second, Exit::bad_input, "{}: a second entry for the switch {}", entry.path,
+          name);
   }
   for (const std::string& name : switches) {
     check(with_entry.contains(name), Exit::bad_input, "journal: the switch {} has no entry", name);
@@ -106,10 +116,11 @@ void check_journal(const std::string& journal) {
     check(read_text(path, limits::kJsonBytes) == drawing.draw(entries), Exit::bad_input,
           "{}: does not come from the recorded lines; journal tables draws it", path);
   }
-  std::printf("%zu entries, every table and drawing from recorded lines, every switch with its entry\n", entries.size());
+  std::printf("%zu entries, every table and drawing from recorded lines, every switch with its entry\n",
+              entries.size());
 }
 
-// ---- run ---------------------------------------------------------------------------------------------------------------
+// ---- run ----------------------------------------------------------------------------------------
 
 void write_tables(const std::string& journal) {
   const std::vector<Entry> entries = load_entries(journal);
@@ -120,7 +131,8 @@ void write_tables(const std::string& journal) {
 // Where the models have the names that the entries use, so that no path of this machine gets into a record.
 struct Workplace {
   std::string path;
-  explicit Workplace(const std::string& model) : path((fs::temp_directory_path() / format("journal-{}", getpid())).string()) {
+  explicit Workplace(const std::string& model)
+      : path((fs::temp_directory_path() / format("journal-{}", getpid())).string()) {
     fs::create_directories(path);
     for (const std::string suffix : {"", "-int8", "-base"}) {
       if (!model.empty() && fs::exists(model + suffix)) {
@@ -155,7 +167,8 @@ std::string run_bench(const Workplace& place, const std::string& arguments) {
   return out;
 }
 
-void run_entry(const Entry& entry, const std::vector<std::string>& names, const Workplace& place, int64_t rounds) {
+void run_entry(const Entry& entry, const std::vector<std::string>& names, const Workplace& place,
+               int64_t rounds) {
   std::vector<std::string> commands;
   for (const std::string& command : commands_of(entry, names)) {
     if (place.has_model_of(command)) commands.push_back(command);
@@ -182,9 +195,9 @@ void run_journal(const Arguments& args, const std::string& journal) {
   const Workplace place(args.text("model"));
   for (const Entry& entry : entries) {
     const std::string name = fs::path(entry.path).stem().string();
-    const bool wanted = args.operands.empty() || std::any_of(args.operands.begin(), args.operands.end(), [&](const std::string& word) {
-      return name.find(word) != name.npos;
-    });
+    const bool wanted = args.operands.empty() ||
+                        std::any_of(args.operands.begin(), args.operands.end(),
+                                    [&](const std::string& word) { return name.find(word) != name.npos; });
     if (wanted) run_entry(entry, ablations_in_order(entries), place, args.integer("rounds", 3));
   }
   write_tables(journal);

@@ -1,5 +1,5 @@
-// The two drawings of the journal, from its recorded lines: real-time factor with one optimisation after the other switched
-// on, and milliseconds per frame along a long utterance.
+// The two drawings of the journal, from its recorded lines: real-time factor with one optimisation after the
+// other switched on, and milliseconds per frame along a long utterance.
 #pragma once
 
 #include "perf_journal/entry.h"

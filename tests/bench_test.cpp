@@ -172,8 +172,9 @@ TEST_CASE("every report gives one JSON line with machine, commit and command") {
 }
 
 TEST_CASE("ten seconds of reference audio are encoded the same way every time") {
-  const Finished done = bench({"encode", "-m", std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-base", "-j", "1", "--json",
-                               "--repeats", "1"});
+  const Finished done =
+      bench({"encode", "-m", std::string(TTS_SOURCE_DIR) + "/tests/goldens/models/tiny-base", "-j", "1",
+             "--json", "--repeats", "1"});
   INFO(done.err);
   REQUIRE(done.exit == 0);
   CHECK(lines_of(done.out).at(0).at("encode_ms").number() > 0);

@@ -1,5 +1,5 @@
-// Keys and values in bf16, everything else as it is: under the same codes the logits stay within the bound of the design, and
-// the best code almost always the same.
+// Keys and values in bf16, everything else as it is: under the same codes the logits stay within the bound of
+// the design, and the best code almost always the same.
 #include "catch.h"
 #include "engine/session.h"
 #include "speech.h"
@@ -15,8 +15,8 @@ namespace {
 
 using Logits = std::vector<std::vector<float>>;  // per draw: frame 0 group 0, group 1, ...
 
-Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const SpeakRequest& request, const std::vector<int32_t>& codes,
-                  int frames) {
+Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const SpeakRequest& request,
+                  const std::vector<int32_t>& codes, int frames) {
   const Prompt prompt = build_prompt(w.model, request);
   const FrameBudget budget = frame_budget(w.model.config, request, prompt);
   const std::vector<SampleRule> rules = frame_rules(w.model.config, request, budget);
@@ -66,7 +66,8 @@ void compare_caches(const std::string& name, const std::vector<std::string>& tex
     const Spoken spoken = speak(lm, wide, request, {});
     std::vector<int32_t> codes = spoken.codes;
     codes.resize(codes.size() + static_cast<size_t>(model->config.talker.groups), 0);
-    const Logits want = read_codes(lm, wide, request, codes, spoken.frames), got = read_codes(lm, narrow, request, codes, spoken.frames);
+    const Logits want = read_codes(lm, wide, request, codes, spoken.frames),
+                 got = read_codes(lm, narrow, request, codes, spoken.frames);
     REQUIRE(want.size() == got.size());
     for (size_t i = 0; i < want.size(); ++i) {
       worst = std::max(worst, relative_error(got[i], want[i]));
@@ -74,8 +75,9 @@ void compare_caches(const std::string& name, const std::vector<std::string>& tex
       ++draws;
     }
   }
-  std::printf("%s: worst relative error %.2e, %.2f %% of %ld draws have the same best code\n", name.c_str(), worst,
-              100.0 * static_cast<double>(same) / static_cast<double>(draws), static_cast<long>(draws));
+  std::printf("%s: worst relative error %.2e, %.2f %% of %ld draws have the same best code\n", name.c_str(),
+              worst, 100.0 * static_cast<double>(same) / static_cast<double>(draws),
+              static_cast<long>(draws));
   CHECK(draws > 300);
   CHECK(worst > 0);  // the narrow cache was used
   CHECK(worst <= 1e-2);
@@ -85,7 +87,8 @@ void compare_caches(const std::string& name, const std::vector<std::string>& tex
 }  // namespace
 
 TEST_CASE("a cache in bf16 keeps the logits within one percent and 99 of 100 best codes") {
-  const std::vector<std::string> texts = {"Hello there, world.", "The second sentence is a little longer than the first one."};
+  const std::vector<std::string> texts = {"Hello there, world.",
+                                          "The second sentence is a little longer than the first one."};
   compare_caches(golden_model("tiny-custom-voice"), texts);
   compare_caches(golden_model("tiny-custom-voice-1b7"), texts);
 #ifdef TTS_EMBED_VOICE

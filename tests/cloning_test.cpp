@@ -1,5 +1,5 @@
-// Cloning with tts-gen as a process: clips of every kind, saved voices, several references, what is refused and
-// what is only said, and a designed voice that becomes a reference.
+// Cloning with tts-gen as a process: clips of every kind, saved voices, several references, what is refused
+// and what is only said, and a designed voice that becomes a reference.
 #include "audio_clips.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -28,8 +28,9 @@ using Words = std::vector<std::string>;
 const std::string kTranscript{"What the clip says."};
 
 Words base(const Words& words) {
-  return merged({"-m", golden_model("tiny-base"), "--seed", "1", "--device", "cpu", "-j", "1", "--max-new-tokens", "8"},
-                words);
+  return merged(
+      {"-m", golden_model("tiny-base"), "--seed", "1", "--device", "cpu", "-j", "1", "--max-new-tokens", "8"},
+      words);
 }
 
 void write_clip(const std::string& path, std::span<const float> samples, const AudioOutput& output = {}) {
@@ -69,7 +70,8 @@ TEST_CASE("words of the clip by option and by file, both text modes, with and wi
   CHECK((f.speak({"--ref-audio", f.clip, "--ref-text-file", f.file("words.txt")}) == plain));
   const std::string upfront = f.speak(f.words_of_clip({"--text-mode", "upfront"}));
   CHECK((upfront != plain));
-  CHECK((f.speak(f.words_of_clip({"--text-mode", "stream"})) == plain));  // what auto means for a base checkpoint
+  // what auto means for a base checkpoint
+  CHECK((f.speak(f.words_of_clip({"--text-mode", "stream"})) == plain));
   const std::string vector_only = f.speak({"--ref-audio", f.clip, "--x-vector-only"});
   CHECK((vector_only != plain));
   CHECK((f.speak({"--ref-audio", f.clip, "--x-vector-only", "--text-mode", "upfront"}) != vector_only));
@@ -92,8 +94,9 @@ TEST_CASE("clips of any format and rate give the voice of the clip") {
   };
   const ClonedVoice exact = saved("a.wav", {.format = AudioFormat::wavf32});
   CHECK(exact.codes == Recorded(kGoldens + "/codec/tiny-base/encoder.safetensors").integers("a24000.codes"));
-  CHECK(relative_error(exact.speaker_vector,
-                       Recorded(kGoldens + "/speaker/tiny-base/speaker.safetensors").floats("a24000.embedding")) <=
+  CHECK(relative_error(
+            exact.speaker_vector,
+            Recorded(kGoldens + "/speaker/tiny-base/speaker.safetensors").floats("a24000.embedding")) <=
         1e-5);
   const std::pair<const char*, AudioOutput> clips[] = {
       {"b.wav", {.format = AudioFormat::wav24}},
@@ -148,12 +151,14 @@ TEST_CASE("a voice made elsewhere comes as a pair of files") {
   const auto frames = static_cast<int64_t>(voice.codes.size()) / 16;
   std::vector<int64_t> wide(voice.codes.begin(), voice.codes.end());
   const auto width = static_cast<int64_t>(voice.speaker_vector.size());
-  write_safetensors(f.file("pair.safetensors"),
-                    {{"ref_codes", {.data = wide.data(), .dtype = DType::i64, .shape = {frames, 16}}},
-                     {"speaker_embedding", {.data = voice.speaker_vector.data(), .dtype = DType::f32, .shape = {width}}}});
+  write_safetensors(
+      f.file("pair.safetensors"),
+      {{"ref_codes", {.data = wide.data(), .dtype = DType::i64, .shape = {frames, 16}}},
+       {"speaker_embedding", {.data = voice.speaker_vector.data(), .dtype = DType::f32, .shape = {width}}}});
   write_file(f.file("pair.json"), R"({"ref_text": "What the clip says.", "x_vector_only_mode": false, "icl_mode": true})");
   CHECK((f.speak({"--voice", f.file("pair.json")}) == from_clip));
-  CHECK((f.speak({"--voice", f.file("pair.safetensors"), "--save-voice", f.file("w.ttsvoice")}) == from_clip));
+  CHECK(
+      (f.speak({"--voice", f.file("pair.safetensors"), "--save-voice", f.file("w.ttsvoice")}) == from_clip));
   CHECK(voice_in(f.file("w.ttsvoice")).codes == voice.codes);
   CHECK((f.speak({"--voice", f.file("w.ttsvoice")}) == from_clip));
 }
@@ -164,12 +169,14 @@ TEST_CASE("every item of a file may have its own reference") {
              {.format = AudioFormat::wavf32});
   f.speak(f.words_of_clip({"--save-voice", f.file("v.ttsvoice")}));
   write_file(f.file("items.jsonl"),
-             "{\"text\": \"One.\", \"ref_audio\": \"" + f.clip + "\", \"ref_text\": \"What the clip says.\"}\n" +
-                 "{\"text\": \"Two.\", \"ref_audio\": \"" + f.file("other.wav") + "\", \"ref_text\": \"Other words.\"}\n" +
+             "{\"text\": \"One.\", \"ref_audio\": \"" + f.clip +
+                 "\", \"ref_text\": \"What the clip says.\"}\n" + "{\"text\": \"Two.\", \"ref_audio\": \"" +
+                 f.file("other.wav") + "\", \"ref_text\": \"Other words.\"}\n" +
                  "{\"text\": \"Three.\", \"voice\": \"" + f.file("v.ttsvoice") + "\"}\n" +
-                 "{\"text\": \"Four.\"}\n" + "{\"text\": \"Five.\", \"ref_audio\": \"" + f.file("other.wav") + "\"}\n");
-  const Finished done = tts_gen(base({"--input", "jsonl", "-f", f.file("items.jsonl"), "-d", f.file("d"), "--voice",
-                                      f.file("v.ttsvoice")}));
+                 "{\"text\": \"Four.\"}\n" + "{\"text\": \"Five.\", \"ref_audio\": \"" + f.file("other.wav") +
+                 "\"}\n");
+  const Finished done = tts_gen(base(
+      {"--input", "jsonl", "-f", f.file("items.jsonl"), "-d", f.file("d"), "--voice", f.file("v.ttsvoice")}));
   CHECK(done.exit == 2);  // of the fifth: words of a clip belong to that clip
   CHECK(done.err.find("line 5: ") != std::string::npos);
   CHECK(done.err.find("in-context cloning needs the words of the clip") != std::string::npos);
@@ -197,7 +204,8 @@ TEST_CASE("clips that are refused: exit code, message, and nothing written") {
     refused({"--ref-audio", bad, "--ref-text", kTranscript}, 3, message);
     refused({"--ref-audio", bad, "--x-vector-only"}, 3, message);
   };
-  refused({"--ref-audio", f.clip}, 2, "expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
+  refused({"--ref-audio", f.clip}, 2,
+          "expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
   refused({"--ref-audio", f.clip, "--ref-text", " "}, 2, "in-context cloning needs the words of the clip");
   bad_clip(std::vector<float>(24'000, 0.99e-4f), "expected a voice, got silence");
   bad_clip(std::vector<float>(f.samples.begin(), f.samples.begin() + 1'279),
@@ -211,13 +219,15 @@ TEST_CASE("clips that are refused: exit code, message, and nothing written") {
   write_file(bad, "no audio at all");
   refused({"--ref-audio", bad, "--x-vector-only"}, 3, "bad.wav");
   refused({"--ref-audio", f.file("nowhere.wav"), "--x-vector-only"}, 3, "nowhere.wav");
-  refused({"--ref-audio", f.clip, "--ref-text", "a", "--ref-text-file", f.clip}, 2, "expected one transcript");
+  refused({"--ref-audio", f.clip, "--ref-text", "a", "--ref-text-file", f.clip}, 2,
+          "expected one transcript");
   refused({"--ref-audio", f.clip, "--x-vector-only", "--voice", f.clip}, 2, "expected one voice");
   refused({"--ref-audio", f.clip, "--x-vector-only", "--ref-silence-ms", "5001"}, 2, "0..5000");
   refused({}, 2, "a base checkpoint speaks in the voice of a clip");
   refused({"--save-voice", f.file("v.ttsvoice")}, 2, "--save-voice: expected --ref-audio or --voice");
   for (const char* model : {"tiny-custom-voice", "tiny-voice-design"})
-    refused(f.words_of_clip({"-m", golden_model(model)}), 2, "voice cloning: expected a base checkpoint, got ");
+    refused(f.words_of_clip({"-m", golden_model(model)}), 2,
+            "voice cloning: expected a base checkpoint, got ");
 }
 
 TEST_CASE("saved voices that are refused") {
@@ -247,8 +257,8 @@ TEST_CASE("short and clipped clips are used and talked about") {
   std::vector<float> loud(f.samples.begin(), f.samples.begin() + 12'000);
   for (size_t i = 3'000; i < 3'100; ++i) loud[i] = 1;
   write_clip(f.file("loud.wav"), loud);
-  const Finished done = tts_gen(base({"--ref-audio", f.file("loud.wav"), "--x-vector-only", "-o", f.out, "--json=" + f.file("r.json"),
-                                      "--", "Hello."}));
+  const Finished done = tts_gen(base({"--ref-audio", f.file("loud.wav"), "--x-vector-only", "-o", f.out,
+                                      "--json=" + f.file("r.json"), "--", "Hello."}));
   CAPTURE(done.err);
   CHECK((done.exit == 0 || done.exit == 6));
   for (const char* words : {"0.50 s is short for a reference", "the recording is clipped"})
@@ -269,7 +279,8 @@ TEST_CASE("a saved voice is there in under 10 ms") {
   for (int i = 0; i < 20; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     const SavedVoice loaded = load_voice(f.file("v.ttsvoice"));
-    best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    best = std::min(
+        best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
     REQUIRE(loaded.voice.codes.size() == saved.voice.codes.size());
   }
   CHECK(best < 10);
@@ -279,21 +290,21 @@ TEST_CASE("a saved voice is there in under 10 ms") {
 TEST_CASE("design a voice, then clone it") {
   const Folder f;
   const std::string words = "Good morning. This is the voice that you asked for.";
-  const Finished designed =
-      tts_gen(merged({"--device", "cpu", "-j", "1", "--seed", "7"},
-                     {"-m", golden_model("tiny-voice-design"), "--instruct", "A calm, low voice of an old man.",
-                      "--max-new-tokens", "24", "-o", f.file("designed.wav"), "--", words}));
+  const Finished designed = tts_gen(
+      merged({"--device", "cpu", "-j", "1", "--seed", "7"},
+             {"-m", golden_model("tiny-voice-design"), "--instruct", "A calm, low voice of an old man.",
+              "--max-new-tokens", "24", "-o", f.file("designed.wav"), "--", words}));
   CAPTURE(designed.err);
   REQUIRE((designed.exit == 0 || designed.exit == 6));
-  const std::string first = f.speak({"--ref-audio", f.file("designed.wav"), "--ref-text", words, "--save-voice",
-                                     f.file("man.ttsvoice")});
+  const std::string first = f.speak(
+      {"--ref-audio", f.file("designed.wav"), "--ref-text", words, "--save-voice", f.file("man.ttsvoice")});
   CHECK(is_complete_wav(first));
   const ClonedVoice voice = voice_in(f.file("man.ttsvoice"));
   CHECK(voice.in_context());
   CHECK(voice.transcript == words);
   write_file(f.file("lines.txt"), "Something new.\nAnd some more.\n");
-  const Finished many = tts_gen(base({"--voice", f.file("man.ttsvoice"), "--input", "lines", "-f", f.file("lines.txt"),
-                                      "-d", f.file("d")}));
+  const Finished many = tts_gen(base(
+      {"--voice", f.file("man.ttsvoice"), "--input", "lines", "-f", f.file("lines.txt"), "-d", f.file("d")}));
   CHECK((many.exit == 0 || many.exit == 6));
   CHECK((file_bytes(f.file("d/0001.wav")) == first));
   CHECK(is_complete_wav(file_bytes(f.file("d/0002.wav"))));

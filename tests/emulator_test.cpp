@@ -38,7 +38,8 @@ struct Machine {
     void* at = nullptr;
     cuda_call(cudaMalloc(&at, values.size() * sizeof(T)));
     memory.push_back(at);
-    cuda_call(cudaMemcpyAsync(at, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice, queue.stream));
+    cuda_call(
+        cudaMemcpyAsync(at, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice, queue.stream));
     return static_cast<T*>(at);
   }
   template <class T>
@@ -59,7 +60,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// ---- kernels -----------------------------------------------------------------------------------------------------------
+// ---- kernels ------------------------------------------------------------------------------------
 
 // y[0] = sum of x[64]; `barriers` says which of the two barriers are there.
 __global__ void sum_kernel(float* y, const float* x, int barriers) {
@@ -184,7 +185,7 @@ __global__ void mma_kernel(float* d, const float* a, const float* b) {
   d[(g + 8) * 8 + 2 * t + 1] = sum[3];
 }
 
-// ---- helpers of the tests ------------------------------------------------------------------------------------------------
+// ---- helpers of the tests -----------------------------------------------------------------------
 
 std::vector<float> counting(size_t n) {
   std::vector<float> values(n);
@@ -296,7 +297,8 @@ TEST_CASE("grid barriers work with all blocks resident, and their absence is a d
   Machine machine;
   unsigned* arrived = machine.device(std::vector<unsigned>{0});
   float* y = machine.device(std::vector<float>(8 * 64 + 8));
-  launch(machine.queue, "grid", grid_barrier_kernel, {.blocks = 8, .threads = 64, .cooperative = true}, arrived, y, 3);
+  launch(machine.queue, "grid", grid_barrier_kernel, {.blocks = 8, .threads = 64, .cooperative = true},
+         arrived, y, 3);
   contains(machine.report(), "deadlock");
   CHECK_THROWS_WITH(launch(machine.queue, "grid", grid_barrier_kernel,
                            {.blocks = 4096, .threads = 64, .cooperative = true}, arrived, y, -1),
@@ -363,7 +365,8 @@ TEST_CASE("atomics, tensor cores, 16-bit numbers") {
   Machine machine;
   unsigned* counter = machine.device(std::vector<unsigned>{0});
   unsigned* most = machine.device(std::vector<unsigned>{0});
-  launch(machine.queue, "count", count_kernel, {.blocks = {3, 2}, .threads = {32, 2}, .shared_bytes = 16}, counter, most);
+  launch(machine.queue, "count", count_kernel, {.blocks = {3, 2}, .threads = {32, 2}, .shared_bytes = 16},
+         counter, most);
   CHECK(machine.host(counter, 1)[0] == 6 * 64);
   CHECK(machine.host(most, 1)[0] == 128);
 

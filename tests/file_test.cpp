@@ -232,10 +232,12 @@ bool disk_is_full_for(long call) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-TEST_CASE("a disk that is full at the sync or the rename: the previous file survives, the temporary is gone") {
+TEST_CASE(
+    "a disk that is full at the sync or the rename: the previous file survives, the temporary is gone") {
 #if defined(SYS_rename)
   const long rename_call = SYS_rename;
 #elif defined(SYS_renameat)

@@ -160,9 +160,9 @@ FNR == 1 { drawn = 0; begin = 0; levels = braces = bare = 0; includes = 0; lines
   if ($0 ~ /[^ ]/) { floor = FILENAME; sub(/\/.*/, "", floor); written[floor]++; if ($0 ~ /(^|[^:"])\/\//) explained[floor]++ }
   characters = $0
   gsub(/[\200-\277]/, "", characters)
-  # Where the tables of the CUDA subset are drawn by hand.
-  most = FILENAME ~ /^(kernels\/(cuda|emulator)\/|tools\/(tts_)?bench|perf_journal\/|tests\/emulator_test)/ ? 140 : columns
-  if (length(characters) > most && !drawn && FILENAME !~ /_(tables|words)\.cpp$/ && $0 !~ /https?:\/\/|R"[a-z]*\(/) report("line", length(characters) " columns, at most " most)
+  if (length(characters) > columns && !drawn && FILENAME !~ /_(tables|words)\.cpp$/ && $0 !~ /https?:\/\/|R"[a-z]*\(/) {
+    report("line", length(characters) " columns, at most " columns)
+  }
   if (FNR == 501) report("file", "more than 500 lines")
   if (FILENAME ~ /\.h$/ && includes == 13 && $0 ~ /^#include/) report("include", "more than 12 includes in a header")
 }

@@ -41,7 +41,8 @@ Options parse(int argc, char** argv) {
       options.directory = word;
     }
   }
-  check(!options.directory.empty(), Exit::usage, "usage: golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR");
+  check(!options.directory.empty(), Exit::usage,
+        "usage: golden_test [--device NAME] [--only KIND,...] [--model NAME] DIR");
   return options;
 }
 
@@ -90,8 +91,8 @@ int run(int argc, char** argv) {
   Tally tally(options.only);
   const Run run{options.directory, options.device, options.model, tally};
   const std::vector<std::string> models = folders(options.directory + "/models");
-  check(options.model.empty() || std::find(models.begin(), models.end(), options.model) != models.end(), Exit::usage,
-        "--model: expected a folder of {}/models, got {}", options.directory, options.model);
+  check(options.model.empty() || std::find(models.begin(), models.end(), options.model) != models.end(),
+        Exit::usage, "--model: expected a folder of {}/models, got {}", options.directory, options.model);
   if (tally.wants("models")) check_models(run);
   for (const Part& part : kParts) {
     if (wanted(options, part)) part.compare(run);

@@ -304,7 +304,8 @@ TEST_CASE("weights that shrink under a loaded model are noticed") {
 TEST_CASE("a forgotten tensor is read again when it is needed") {
   const auto model = load_model(golden_model("tiny-custom-voice"));
   const Tensor& weight = model->decoder.pre_conv.weight;
-  std::vector<float> before(static_cast<size_t>(element_count(weight.shape) / weight.shape[0])), after = before;
+  std::vector<float> before(static_cast<size_t>(element_count(weight.shape) / weight.shape[0])),
+      after = before;
   widen_row(before.data(), weight, 0);
   model->files.forget(weight);
   widen_row(after.data(), weight, 0);

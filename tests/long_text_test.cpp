@@ -303,8 +303,8 @@ TEST_CASE("what a voice cannot read is spelled out without being asked for, and 
   const TempDirectory folder;
   std::string longer = "It was 5 km.";
   for (int i = 0; i < 8; ++i) longer += " Then they went on, and on, and nobody asked them why.";
-  const Finished done = tts_gen({"-m", "embedded", "--seed", "1", "--device", "cpu", "-j", "1", "-v", "--json", "-o",
-                                 folder.file("a.wav"), "--", longer});
+  const Finished done = tts_gen({"-m", "embedded", "--seed", "1", "--device", "cpu", "-j", "1", "-v",
+                                 "--json", "-o", folder.file("a.wav"), "--", longer});
   CAPTURE(done.err);
   CHECK((done.exit == 0 || done.exit == 6));
   CHECK(done.err.find("spoken: It was five k") != std::string::npos);

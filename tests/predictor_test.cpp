@@ -1,5 +1,5 @@
-// All codes of a frame at once from a guess: the codes of the sequential passes, for every seed, model and device, in fewer
-// passes. TTS_SEEDS=200 makes the sweep of seeds long.
+// All codes of a frame at once from a guess: the codes of the sequential passes, for every seed, model and
+// device, in fewer passes. TTS_SEEDS=200 makes the sweep of seeds long.
 #include "catch.h"
 #include "engine/session.h"
 #include "speech.h"
@@ -13,7 +13,8 @@ using namespace tts::test;
 
 namespace {
 
-Engine open(std::shared_ptr<const Model> model, const std::string& kind, int threads, const std::string& quant, bool at_once) {
+Engine open(std::shared_ptr<const Model> model, const std::string& kind, int threads,
+            const std::string& quant, bool at_once) {
   DeviceChoice choice;
   choice.kind = kind;
   choice.quant = quant;
@@ -28,7 +29,8 @@ int seeds() {
 }
 
 // Mean passes per frame; every seed draws the same codes both ways.
-double passes_of(const std::shared_ptr<const Model>& model, const std::string& kind, const std::string& quant, SpeakRequest request) {
+double passes_of(const std::shared_ptr<const Model>& model, const std::string& kind, const std::string& quant,
+                 SpeakRequest request) {
   Engine parallel = open(model, kind, 2, quant, true), sequential = open(model, kind, 1, quant, false);
   double passes = 0;
   for (int seed = 0; seed < seeds(); ++seed) {

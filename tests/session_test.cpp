@@ -139,18 +139,21 @@ TEST_CASE("no allocation and at most one synchronisation per frame") {
 }
 
 #if defined(TTS_EMULATOR)
-// docs/kernels.md: the launches of one frame. Every frame is a replay; the codec's are left out by decoding at the end.
+// docs/kernels.md: the launches of one frame. Every frame is a replay; the codec's are left out by decoding
+// at the end.
 TEST_CASE("a frame has the launches that were predicted, in one graph") {
   for (const char* name : {"tiny-custom-voice", "tiny-custom-voice-1b7"}) {
     const std::shared_ptr<const Model> model = load_model(golden_model(name));
-    const int64_t L = model->config.talker.dims.L, P = model->config.predictor.L, K = model->config.talker.groups;
+    const int64_t L = model->config.talker.dims.L, P = model->config.predictor.L,
+                  K = model->config.talker.groups;
     const int64_t talker = 5 * L + 2 + 3;  // layers; norm and head; next row, sample, publish
     for (const char* without : {"", "persistent_predictor"}) {
       Engine engine = open(model, "emulator", 1, without);
       SpeakRequest request = request_for(*model, "Hello there.");
       request.official_chunks = true;
       const Counters c = hear(engine, request).spoken.counters;
-      // composed: embedding, layers, norm, head, sample per pass; the first appends apart, hidden enters.  one kernel: + memset
+      // composed: embedding, layers, norm, head, sample per pass; the first appends apart, hidden enters. one
+      // kernel: + memset
       const int64_t predictor = *without ? (K - 1) * (5 * P + 4) + P + 1 : 3;
       INFO(name << " without '" << without << "'");
       CHECK(c.graph_replays > 2);
@@ -180,7 +183,7 @@ TEST_CASE("another text, seed or temperature records no new graph") {
 }
 #endif
 
-// ---- the end of an item ------------------------------------------------------------------------------------------------
+// ---- the end of an item -------------------------------------------------------------------------
 
 namespace {
 

@@ -24,7 +24,8 @@ AudioClip reference_clip(int rate) {
   for (int i = 0; i < static_cast<int>(kReferenceSeconds * rate); ++i) {
     const double t = static_cast<double>(i) / rate, turn = 2 * std::numbers::pi * t;
     double x = 0;
-    for (int harmonic = 1; harmonic <= 20; ++harmonic) x += std::sin(120 * harmonic * turn + harmonic) / harmonic;
+    for (int harmonic = 1; harmonic <= 20; ++harmonic)
+      x += std::sin(120 * harmonic * turn + harmonic) / harmonic;
     clip.samples.push_back(static_cast<float>(0.2 * x * (0.6 + 0.4 * std::sin(3 * turn))));
   }
   return clip;
@@ -47,18 +48,23 @@ void bench_encode(const SpeechBench& bench) {
     const Clone again = open.engine.clone(request);
     wall_ms.push_back(ms_since(begin));
     cpu_ms.push_back(processor_ms() - cpu);
-    check(again.voice->codes == warm.voice->codes && again.voice->speaker_vector == warm.voice->speaker_vector, Exit::internal,
-          "bench encode: a repetition gave another voice than the warm-up; refusing to time a changing answer");
+    check(
+        again.voice->codes == warm.voice->codes && again.voice->speaker_vector == warm.voice->speaker_vector,
+        Exit::internal,
+        "bench encode: a repetition gave another voice than the warm-up; refusing to time a changing answer");
   }
   const double peak = static_cast<double>(peak_memory_bytes()) / (1 << 20);
   if (bench.output == SpeechBench::Output::table) {
-    std::printf("%.0f s of reference audio: %.1f ms (%.1f to %.1f), processor %.1f ms, peak memory %.0f MB\n", kReferenceSeconds,
-                median(wall_ms), quantile(wall_ms, 0), quantile(wall_ms, 1), median(cpu_ms), peak);
+    std::printf("%.0f s of reference audio: %.1f ms (%.1f to %.1f), processor %.1f ms, peak memory %.0f MB\n",
+                kReferenceSeconds, median(wall_ms), quantile(wall_ms, 0), quantile(wall_ms, 1),
+                median(cpu_ms), peak);
     return;
   }
   JsonWriter w;
   record_head(w.begin_object(), bench, open, "encode");
-  w.field("repeats", static_cast<int64_t>(wall_ms.size())).field("seconds", kReferenceSeconds).field("encode_ms", median(wall_ms));
+  w.field("repeats", static_cast<int64_t>(wall_ms.size()))
+      .field("seconds", kReferenceSeconds)
+      .field("encode_ms", median(wall_ms));
   w.field("encode_cpu_ms", median(cpu_ms)).field("peak_rss_mb", peak).end_object();
   print_line(w);
 }

@@ -28,8 +28,8 @@ double processor_microseconds() {
   return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
 }
 
-// On a GPU: all copies behind each other as one recorded graph, timed by the GPU. What is between two kernels is counted too,
-// as it is in a frame.
+// On a GPU: all copies behind each other as one recorded graph, timed by the GPU. What is between two kernels
+// is counted too, as it is in a frame.
 template <class D, class Trials>
 Timing time_on_gpu(D& device, Trials& trials, double seconds) {
   const auto all = [&] {
@@ -42,9 +42,13 @@ Timing time_on_gpu(D& device, Trials& trials, double seconds) {
   std::vector<double> times;
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   device.milliseconds(replay);
-  while (times.size() < 5 || std::chrono::steady_clock::now() < end) times.push_back(device.milliseconds(replay) * share);
+  while (times.size() < 5 || std::chrono::steady_clock::now() < end)
+    times.push_back(device.milliseconds(replay) * share);
   std::sort(times.begin(), times.end());
-  return {.best = times.front(), .median = times[times.size() / 2], .cpu = 0, .calls = static_cast<int>(times.size())};
+  return {.best = times.front(),
+          .median = times[times.size() / 2],
+          .cpu = 0,
+          .calls = static_cast<int>(times.size())};
 }
 
 // Copies of the case, each with weights of its own, used in turn.
@@ -110,7 +114,8 @@ std::string table_row(std::string line, std::initializer_list<std::string> numbe
 template <class D>
 std::string json_line(D& device, const BenchOps& request, const MachineRates& machine, const Case& c,
                       const Timing& t) {
-  const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3, gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
+  const double gb_s = static_cast<double>(c.bytes) / t.best / 1e3,
+               gflop_s = static_cast<double>(c.flops) / t.best / 1e3;
   return format(
       R"({"case":"{}","device":"{}","machine":"{}","threads":{},"machine_gb_s":{},"machine_gflop_s":{},)"
       R"("us_best":{},"us_median":{},"us_cpu":{},"calls":{},"bytes":{},"flops":{},"gb_s":{},"gflop_s":{},)"
@@ -118,8 +123,8 @@ std::string json_line(D& device, const BenchOps& request, const MachineRates& ma
       "\n",
       str(c.recipe), D::kind(), device.name(), device.threads(), fixed(machine.gb_s, 1),
       fixed(machine.gflop_s, 0), fixed(t.best, 2), fixed(t.median, 2), fixed(t.cpu, 2), t.calls, c.bytes,
-      c.flops, fixed(gb_s, 2), fixed(gflop_s, 2), fixed(share(gb_s, machine.gb_s), 1), fixed(share(gflop_s, machine.gflop_s), 1),
-      kCommit, request.command);
+      c.flops, fixed(gb_s, 2), fixed(gflop_s, 2), fixed(share(gb_s, machine.gb_s), 1),
+      fixed(share(gflop_s, machine.gflop_s), 1), kCommit, request.command);
 }
 
 template <class D>
@@ -154,10 +159,12 @@ void bench_device(D& device, const BenchOps& request) {
 
 void check_answer(const std::string& name, std::span<const float> got, std::span<const float> want,
                   std::span<const double> bound) {
-  check(got.size() == want.size(), Exit::internal, "{}: expected {} values, got {}", name, want.size(), got.size());
+  check(got.size() == want.size(), Exit::internal, "{}: expected {} values, got {}", name, want.size(),
+        got.size());
   for (size_t i = 0; i < want.size(); ++i) {
     check(std::abs(double{got[i]} - double{want[i]}) <= bound[i], Exit::internal,
-          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", name, i, want[i], bound[i], got[i]);
+          "{}: value {}: expected {} within {}, got {}; a wrong answer is not timed", name, i, want[i],
+          bound[i], got[i]);
   }
 }
 

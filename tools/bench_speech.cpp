@@ -49,7 +49,8 @@ double machine_ms() {
   double ticks[8] = {};  // user nice system idle iowait irq softirq steal
   stat >> cpu;
   for (double& t : ticks) stat >> t;
-  check(static_cast<bool>(stat) && cpu == "cpu", Exit::internal, "/proc/stat: expected the line cpu with 8 numbers");
+  check(static_cast<bool>(stat) && cpu == "cpu", Exit::internal,
+        "/proc/stat: expected the line cpu with 8 numbers");
   const double busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
   return busy * 1000 / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
@@ -81,9 +82,12 @@ Stages stages_of(const Summary& s) {
   const auto time = [&](double StageTimes::*stage) {
     return s.median_of([&](const Run& r) { return r.spoken.times.*stage; });
   };
-  return {.prefill = time(&StageTimes::prefill), .talker = time(&StageTimes::talker) / frames,
-          .predictor = time(&StageTimes::predictor) / frames, .codec = time(&StageTimes::codec) / frames,
-          .total = s.median_of([](const Run& r) { return r.wall_ms; }), .first_audio = time(&StageTimes::first_audio)};
+  return {.prefill = time(&StageTimes::prefill),
+          .talker = time(&StageTimes::talker) / frames,
+          .predictor = time(&StageTimes::predictor) / frames,
+          .codec = time(&StageTimes::codec) / frames,
+          .total = s.median_of([](const Run& r) { return r.wall_ms; }),
+          .first_audio = time(&StageTimes::first_audio)};
 }
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
@@ -93,10 +97,11 @@ void print_row(const Summary& s, const Model& model) {
   const Stages stages = stages_of(s);
   const double seconds = seconds_of(model, spoken), frames = std::max(1, spoken.frames);
   const double spread = deviation(s.all([](const Run& r) { return r.wall_ms; }));
-  std::printf("%-8s %5d %9.1f %7.1f %7.2f %7.3f %7.1f %8.0f %8.1f %9.1f %8.1f %9.1f %7.2f %9.1f\n", s.label.c_str(), s.words,
-              stages.total, spread, seconds, stages.total / 1000 / seconds, frames / stages.total * 1000,
-              megabytes(peak_memory_bytes()), stages.prefill, (stages.talker + stages.predictor) * frames,
-              stages.codec * frames, stages.first_audio, static_cast<double>(spoken.counters.syncs) / frames,
+  std::printf("%-8s %5d %9.1f %7.1f %7.2f %7.3f %7.1f %8.0f %8.1f %9.1f %8.1f %9.1f %7.2f %9.1f\n",
+              s.label.c_str(), s.words, stages.total, spread, seconds, stages.total / 1000 / seconds,
+              frames / stages.total * 1000, megabytes(peak_memory_bytes()), stages.prefill,
+              (stages.talker + stages.predictor) * frames, stages.codec * frames, stages.first_audio,
+              static_cast<double>(spoken.counters.syncs) / frames,
               static_cast<double>(spoken.counters.launches) / frames);
 }
 
@@ -108,12 +113,16 @@ void print_json(const SpeechBench& bench, const Summary& s, const OpenBench& ope
   w.begin_object();
   if (bench.output == SpeechBench::Output::json) {
     record_head(w, bench, open, "speech");
-    w.field("label", std::string_view(s.label)).field("words", s.words).field("repeats", static_cast<int64_t>(s.runs.size()));
-    w.field("wall_spread_ms", deviation(s.all([](const Run& r) { return r.wall_ms; }))).field("seconds", seconds);
+    w.field("label", std::string_view(s.label))
+        .field("words", s.words)
+        .field("repeats", static_cast<int64_t>(s.runs.size()));
+    w.field("wall_spread_ms", deviation(s.all([](const Run& r) { return r.wall_ms; })))
+        .field("seconds", seconds);
     w.field("rtf", stages.total / 1000 / seconds).field("tok_s", frames / stages.total * 1000);
     w.field("cpu_rtf", s.median_of([](const Run& r) { return r.cpu_ms; }) / 1000 / seconds);
     w.field("others", s.others);
-    w.field("peak_rss_mb", megabytes(peak_memory_bytes())).field("weights_mb", megabytes(open.engine.model().weight_bytes));
+    w.field("peak_rss_mb", megabytes(peak_memory_bytes()))
+        .field("weights_mb", megabytes(open.engine.model().weight_bytes));
     w.field("session_mb", megabytes(open.engine.session_bytes())).field("finish_reason", str(spoken.finish));
     w.field("predictor_passes", spoken.predictor_passes);
     w.field("syncs_per_frame", static_cast<double>(spoken.counters.syncs) / frames);
@@ -129,8 +138,10 @@ void print_json(const SpeechBench& bench, const Summary& s, const OpenBench& ope
 bool is_random(const Model& model) {
   const Tensor& head = model.talker.codec_head;
   if (head.dtype != DType::bf16 && head.dtype != DType::f32) return false;
-  const auto row = static_cast<size_t>(head.columns()) * static_cast<size_t>(bits_per_element(head.dtype)) / 8;
-  const auto* bytes = static_cast<const std::byte*>(head.data) + row * static_cast<size_t>(model.config.talker.eos);
+  const auto row =
+      static_cast<size_t>(head.columns()) * static_cast<size_t>(bits_per_element(head.dtype)) / 8;
+  const auto* bytes =
+      static_cast<const std::byte*>(head.data) + row * static_cast<size_t>(model.config.talker.eos);
   return std::all_of(bytes, bytes + row, [](std::byte b) { return b == std::byte{0}; });
 }
 
@@ -147,7 +158,8 @@ std::string bench_text(const SpeechBench& bench, const std::string& label) {
 }
 
 double seconds_of(const Model& model, const Spoken& spoken) {
-  return static_cast<double>(spoken.frames) * model.config.codec.samples_per_frame / model.config.codec.sample_rate;
+  return static_cast<double>(spoken.frames) * model.config.codec.samples_per_frame /
+         model.config.codec.sample_rate;
 }
 
 std::vector<SpeakRequest> requests_of(const SpeechBench& bench, const Model& model, const std::string& text) {
@@ -171,11 +183,13 @@ Spoken speak_all(Engine& engine, const std::vector<SpeakRequest>& requests, cons
   Spoken all = engine.speak(requests.front(), callbacks);
   for (size_t i = 1; i < requests.size(); ++i) {
     const Spoken one = engine.speak(requests[i], callbacks);
-    for (double StageTimes::*stage : {&StageTimes::tokenize, &StageTimes::prefill, &StageTimes::talker, &StageTimes::predictor,
-                                      &StageTimes::codec, &StageTimes::write, &StageTimes::total}) {
+    for (double StageTimes::*stage :
+         {&StageTimes::tokenize, &StageTimes::prefill, &StageTimes::talker, &StageTimes::predictor,
+          &StageTimes::codec, &StageTimes::write, &StageTimes::total}) {
       all.times.*stage += one.times.*stage;
     }
-    all.predictor_passes = (all.predictor_passes * all.frames + one.predictor_passes * one.frames) / (all.frames + one.frames);
+    all.predictor_passes =
+        (all.predictor_passes * all.frames + one.predictor_passes * one.frames) / (all.frames + one.frames);
     all.codes.insert(all.codes.end(), one.codes.begin(), one.codes.end());
     all.frames += one.frames;
     all.samples += one.samples;
@@ -203,10 +217,15 @@ OpenBench open_bench(const SpeechBench& bench) {
 void record_head(JsonWriter& w, const SpeechBench& bench, const OpenBench& open, std::string_view report) {
   const DeviceFacts& device = open.engine.device();
   w.field("report", report).field("command", std::string_view(bench.command)).field("commit", kCommit);
-  w.field("machine", std::string_view(device.name)).field("cores", static_cast<int64_t>(std::thread::hardware_concurrency()));
-  w.field("model", std::string_view(bench.model)).field("size", std::string_view(open.engine.model().config.size));
-  w.field("weights", open.random_weights ? "random" : "trained").field("device", std::string_view(device.kind));
-  w.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant)).field("threads", device.threads);
+  w.field("machine", std::string_view(device.name))
+      .field("cores", static_cast<int64_t>(std::thread::hardware_concurrency()));
+  w.field("model", std::string_view(bench.model))
+      .field("size", std::string_view(open.engine.model().config.size));
+  w.field("weights", open.random_weights ? "random" : "trained")
+      .field("device", std::string_view(device.kind));
+  w.field("dtype", std::string_view(device.dtype))
+      .field("quant", std::string_view(device.quant))
+      .field("threads", device.threads);
 }
 
 double processor_ms() {
@@ -222,12 +241,13 @@ void bench_speech(const SpeechBench& bench) {
   const DeviceFacts& device = open.engine.device();
   const bool table = bench.output == SpeechBench::Output::table;
   if (table) {
-    std::printf("%s (%s weights) on %s %s, %s, quant %s, %d threads; %d repetitions after a warm-up%s\n", bench.model.c_str(),
-                open.random_weights ? "random" : "trained", device.kind.c_str(), device.name.c_str(), device.dtype.c_str(),
-                device.quant.c_str(), device.threads, bench.repeats ? bench.repeats : kRepeats,
-                bench.frames ? ", fixed number of frames" : "");
-    std::printf("%-8s %5s %9s %7s %7s %7s %7s %8s %8s %9s %8s %9s %7s %9s\n", "Label", "Words", "Wall ms", "+-std", "Audio s",
-                "RTF", "Tok/s", "Mem MB", "Prefill", "Generate", "Decode", "First ms", "Syncs/f", "Launch/f");
+    std::printf("%s (%s weights) on %s %s, %s, quant %s, %d threads; %d repetitions after a warm-up%s\n",
+                bench.model.c_str(), open.random_weights ? "random" : "trained", device.kind.c_str(),
+                device.name.c_str(), device.dtype.c_str(), device.quant.c_str(), device.threads,
+                bench.repeats ? bench.repeats : kRepeats, bench.frames ? ", fixed number of frames" : "");
+    std::printf("%-8s %5s %9s %7s %7s %7s %7s %8s %8s %9s %8s %9s %7s %9s\n", "Label", "Words", "Wall ms",
+                "+-std", "Audio s", "RTF", "Tok/s", "Mem MB", "Prefill", "Generate", "Decode", "First ms",
+                "Syncs/f", "Launch/f");
   }
   for (const std::string& label : bench.labels) {
     const Summary summary = measure(bench, open.engine, label);

@@ -1,5 +1,5 @@
-// The reports of tts-bench that speak: end to end, streaming, positions, voice assistant, start of the process. Warm-up
-// first; every repetition must give the codes of the warm-up, else nothing is printed.
+// The reports of tts-bench that speak: end to end, streaming, positions, voice assistant, start of the
+// process. Warm-up first; every repetition must give the codes of the warm-up, else nothing is printed.
 #pragma once
 
 #include "base/json.h"
@@ -26,14 +26,16 @@ struct SpeechBench {
 };
 
 void bench_speech(const SpeechBench& bench);     // the three texts
-void bench_stream(const SpeechBench& bench);     // first audio, jitter of the chunks, underruns at real-time playback
+// first audio, jitter of the chunks, underruns at real-time playback
+void bench_stream(const SpeechBench& bench);
 void bench_positions(const SpeechBench& bench);  // milliseconds per frame along one long utterance
 void bench_assistant(const SpeechBench& bench);  // what a voice assistant asks of an engine
 void bench_start(const SpeechBench& bench);      // tts-gen from its start to its first sample, cold and warm
 void bench_encode(const SpeechBench& bench);     // ten seconds of reference audio through both encoders
-void bench_floors(const SpeechBench& bench);     // stages of a frame against memory and arithmetic of the machine
+// stages of a frame against memory and arithmetic of the machine
+void bench_floors(const SpeechBench& bench);
 
-// ---- shared by the reports ---------------------------------------------------------------------------------------------
+// ---- shared by the reports ----------------------------------------------------------------------
 
 struct OpenBench {
   Engine engine;
@@ -43,7 +45,8 @@ struct OpenBench {
 OpenBench open_bench(const SpeechBench& bench);
 
 std::string bench_text(const SpeechBench& bench, const std::string& label);
-// One request, or several where the text is longer than the voice reaches; a fixed number of frames uses the first alone.
+// One request, or several where the text is longer than the voice reaches; a fixed number of frames uses the
+// first alone.
 std::vector<SpeakRequest> requests_of(const SpeechBench& bench, const Model& model, const std::string& text);
 Spoken speak_all(Engine& engine, const std::vector<SpeakRequest>& requests, const SpeakCallbacks& callbacks);
 double seconds_of(const Model& model, const Spoken& spoken);

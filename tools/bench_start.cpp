@@ -1,5 +1,5 @@
-// tts-gen as a process, from its start to its first sample on a pipe: cold (the files of model and program dropped from the
-// page cache before) and warm.
+// tts-gen as a process, from its start to its first sample on a pipe: cold (the files of model and program
+// dropped from the page cache before) and warm.
 #include "tools/bench_speech.h"
 #include "tools/report.h"
 #include "tools/statistics.h"
@@ -50,8 +50,8 @@ int64_t cached_bytes(int descriptor, int64_t size) {
   return pages * page;
 }
 
-// Asks the system to drop the files from its cache, which it refuses for what somebody else has mapped; returns how much is
-// there all the same.
+// Asks the system to drop the files from its cache, which it refuses for what somebody else has mapped;
+// returns how much is there all the same.
 int64_t drop_from_cache(const std::vector<std::string>& files) {
   int64_t left = 0;
   for (const std::string& file : files) {
@@ -108,10 +108,13 @@ Start start(const std::vector<std::string>& words) {
 
 std::vector<std::string> words_of(const SpeechBench& bench, const std::string& program) {
   const DeviceChoice& d = bench.device;
-  std::vector<std::string> words{program, "-q", "-m", bench.model, "--device", d.kind, "--dtype", d.dtype, "--quant", d.quant,
-                                 "--seed", std::to_string(bench.seed), "--stream", "-o", "-", "--format", "raw"};
+  std::vector<std::string> words{
+      program,    "-q",    "-m",      bench.model, "--device", d.kind,
+      "--dtype",  d.dtype, "--quant", d.quant,     "--seed",   std::to_string(bench.seed),
+      "--stream", "-o",    "-",       "--format",  "raw"};
   if (d.options.threads > 0) words.insert(words.end(), {"-j", std::to_string(d.options.threads)});
-  if (bench.frames > 0) words.insert(words.end(), {"--max-new-tokens", std::to_string(bench.frames + 1), "--guard", "off"});
+  if (bench.frames > 0)
+    words.insert(words.end(), {"--max-new-tokens", std::to_string(bench.frames + 1), "--guard", "off"});
   words.insert(words.end(), {"--", bench_text(bench, bench.labels.front())});
   return words;
 }
@@ -131,16 +134,20 @@ void bench_start(const SpeechBench& bench) {
       total_ms.push_back(one.total_ms);
     }
     if (bench.output == SpeechBench::Output::table) {
-      std::printf("%s start: first sample after %.1f ms (%.1f to %.1f), end after %.1f ms%s\n", cold ? "cold" : "warm",
-                  median(first_ms), quantile(first_ms, 0), quantile(first_ms, 1), median(total_ms),
+      std::printf("%s start: first sample after %.1f ms (%.1f to %.1f), end after %.1f ms%s\n",
+                  cold ? "cold" : "warm", median(first_ms), quantile(first_ms, 0), quantile(first_ms, 1),
+                  median(total_ms),
                   cold ? format(", {} MB were still cached", fixed(median(left_mb), 1)).c_str() : "");
       continue;
     }
     OpenBench open = open_bench(bench);  // for the record only
     JsonWriter w;
     record_head(w.begin_object(), bench, open, "start");
-    w.field("start", cold ? "cold" : "warm").field("repeats", repeats).field("first_sample_ms", median(first_ms));
-    w.field("first_sample_least_ms", quantile(first_ms, 0)).field("first_sample_most_ms", quantile(first_ms, 1));
+    w.field("start", cold ? "cold" : "warm")
+        .field("repeats", repeats)
+        .field("first_sample_ms", median(first_ms));
+    w.field("first_sample_least_ms", quantile(first_ms, 0))
+        .field("first_sample_most_ms", quantile(first_ms, 1));
     w.field("total_ms", median(total_ms)).field("still_cached_mb", median(left_mb)).end_object();
     print_line(w);
   }

@@ -51,21 +51,22 @@ Latency measure(const SpeechBench& bench, Engine& engine, const std::string& lab
 
 }  // namespace
 
-// Slack: how long before the player needed it a chunk came. Jitter: the spread between its 5th and 95th percentile.
+// Slack: how long before the player needed it a chunk came. Jitter: the spread between its 5th and 95th
+// percentile.
 void bench_stream(const SpeechBench& bench) {
   OpenBench open = open_bench(bench);
   const bool table = bench.output == SpeechBench::Output::table;
   if (table) {
-    std::printf("%-8s %10s %10s %10s %10s %10s %10s %10s\n", "Label", "First ms", "p95", "Slack ms", "least", "Jitter ms",
-                "Underruns", "Waited ms");
+    std::printf("%-8s %10s %10s %10s %10s %10s %10s %10s\n", "Label", "First ms", "p95", "Slack ms", "least",
+                "Jitter ms", "Underruns", "Waited ms");
   }
   for (const std::string& label : bench.labels) {
     const Latency l = measure(bench, open.engine, label);
     const double jitter = quantile(l.slack_ms, 0.95) - quantile(l.slack_ms, 0.05);
     if (table) {
-      std::printf("%-8s %10.1f %10.1f %10.1f %10.1f %10.1f %10.1f %10.1f\n", label.c_str(), median(l.first_ms),
-                  quantile(l.first_ms, 0.95), median(l.slack_ms), quantile(l.slack_ms, 0), jitter, median(l.underruns),
-                  median(l.waited_ms));
+      std::printf("%-8s %10.1f %10.1f %10.1f %10.1f %10.1f %10.1f %10.1f\n", label.c_str(),
+                  median(l.first_ms), quantile(l.first_ms, 0.95), median(l.slack_ms), quantile(l.slack_ms, 0),
+                  jitter, median(l.underruns), median(l.waited_ms));
       continue;
     }
     JsonWriter w;
@@ -73,15 +74,21 @@ void bench_stream(const SpeechBench& bench) {
     w.field("label", std::string_view(label)).field("repeats", static_cast<int64_t>(l.first_ms.size()));
     w.field("first_chunk_frames", bench.first_chunk_frames).field("chunk_frames", bench.chunk_frames);
     w.field("ttfa_ms", median(l.first_ms)).field("ttfa_p95_ms", quantile(l.first_ms, 0.95));
-    w.field("slack_ms", median(l.slack_ms)).field("least_slack_ms", quantile(l.slack_ms, 0)).field("jitter_ms", jitter);
-    w.field("underruns", median(l.underruns)).field("waited_ms", median(l.waited_ms)).field("rtf", median(l.rtf)).end_object();
+    w.field("slack_ms", median(l.slack_ms))
+        .field("least_slack_ms", quantile(l.slack_ms, 0))
+        .field("jitter_ms", jitter);
+    w.field("underruns", median(l.underruns))
+        .field("waited_ms", median(l.waited_ms))
+        .field("rtf", median(l.rtf))
+        .end_object();
     print_line(w);
   }
 }
 
 namespace {
 
-// The end of a long prompt stands where a long utterance would have got to: the text repeated until it has `tokens`.
+// The end of a long prompt stands where a long utterance would have got to: the text repeated until it has
+// `tokens`.
 SpeakRequest request_from(const SpeechBench& bench, const Model& model, int tokens) {
   SpeakRequest request = requests_of(bench, model, bench_text(bench, "medium")).front();
   if (tokens == 0) return request;
@@ -115,8 +122,8 @@ double per_frame(const std::vector<double>& at_ms, int from, int to, int step) {
 
 }  // namespace
 
-// One utterance of --frames frames (2,048), behind a prompt of --from text tokens: the median time of a frame, codec included,
-// in windows of 64 frames.
+// One utterance of --frames frames (2,048), behind a prompt of --from text tokens: the median time of a
+// frame, codec included, in windows of 64 frames.
 void bench_positions(const SpeechBench& wanted) {
   SpeechBench bench = wanted;
   if (bench.frames == 0) bench.frames = kPositions;
@@ -126,13 +133,15 @@ void bench_positions(const SpeechBench& wanted) {
   SpeakCallbacks callbacks;
   callbacks.progress = [&](const Progress& p) { clock.tick(p.frames); };
   const Spoken spoken = open.engine.speak(request, callbacks);
-  check(spoken.frames == bench.frames, Exit::internal, "bench positions: expected {} frames, got {}", bench.frames, spoken.frames);
+  check(spoken.frames == bench.frames, Exit::internal, "bench positions: expected {} frames, got {}",
+        bench.frames, spoken.frames);
   clock.tick(spoken.frames);
   const bool table = bench.output == SpeechBench::Output::table;
   if (table) std::printf("%-8s %10s %10s\n", "Position", "ms/frame", "processor");
   for (int from = 0; from + kPositionWindow <= spoken.frames; from += kPositionWindow) {
     const int to = from + kPositionWindow, position = spoken.prompt_rows + from + kPositionWindow / 2;
-    const double wall = per_frame(clock.wall_ms, from, to, bench.chunk_frames), cpu = per_frame(clock.cpu_ms, from, to, bench.chunk_frames);
+    const double wall = per_frame(clock.wall_ms, from, to, bench.chunk_frames),
+                 cpu = per_frame(clock.cpu_ms, from, to, bench.chunk_frames);
     if (table) {
       std::printf("%-8d %10.2f %10.2f\n", position, wall, cpu);
       continue;

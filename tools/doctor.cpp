@@ -118,7 +118,8 @@ Machine this_machine(const Arguments& args) {
 
 std::string doctor_text(const Machine& machine, const std::vector<DeviceCheck>& checks) {
   std::string out = format(
-      "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nthreads    {} ({}); change with -j\nsets       {}\nGPU   "
+      "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nthreads    {} ({}); change with "
+      "-j\nsets       {}\nGPU   "
       "     {}\ncharacters {}\n",
       kVersion, kCommit, machine.system, fixed(static_cast<double>(machine.memory_bytes) / 1e9, 1),
       machine.cores, machine.placement.threads, machine.placement.why, processor_sets(), machine.driver,

@@ -11,13 +11,28 @@ namespace tts {
 
 namespace {
 
-enum class Command : uint8_t { speech, ops, checkpoint, stream, positions, assistant, start, floors, encode, kCount };
+enum class Command : uint8_t {
+  speech,
+  ops,
+  checkpoint,
+  stream,
+  positions,
+  assistant,
+  start,
+  floors,
+  encode,
+  kCount
+};
 constexpr CommandSet bit(Command c) { return CommandSet{1} << static_cast<int>(c); }
-constexpr CommandSet kSpeech{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant) |
-                             bit(Command::start) | bit(Command::floors) | bit(Command::encode)};
-constexpr CommandSet kOps{bit(Command::ops)}, kCheckpoint{bit(Command::checkpoint)}, kBoth{kSpeech | kOps}, kAll{kBoth | kCheckpoint};
-constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start) | bit(Command::floors)};
-constexpr CommandSet kChunks{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) | bit(Command::assistant)};
+constexpr CommandSet kSpeech{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) |
+                             bit(Command::assistant) | bit(Command::start) | bit(Command::floors) |
+                             bit(Command::encode)};
+constexpr CommandSet kOps{bit(Command::ops)}, kCheckpoint{bit(Command::checkpoint)}, kBoth{kSpeech | kOps},
+    kAll{kBoth | kCheckpoint};
+constexpr CommandSet kTexts{bit(Command::speech) | bit(Command::stream) | bit(Command::start) |
+                            bit(Command::floors)};
+constexpr CommandSet kChunks{bit(Command::speech) | bit(Command::stream) | bit(Command::positions) |
+                             bit(Command::assistant)};
 
 constexpr CommandRow kCommands[] = {
     {.name = "", .operands = "", .help = "whole syntheses of the three texts (13, 53 and 115 words)"},
@@ -27,45 +42,65 @@ constexpr CommandRow kCommands[] = {
      .max_operands = 1},
     {.name = "checkpoint",
      .operands = "DIR",
-     .help = "write a checkpoint of the published geometry with random weights, for measurements without the published files",
+     .help = "write a checkpoint of the published geometry with random weights, for measurements without "
+             "the published files",
      .min_operands = 1,
      .max_operands = 1},
-    {.name = "stream", .operands = "", .help = "first audio, jitter of the chunks, underruns at real-time playback"},
+    {.name = "stream", .operands = "",
+     .help = "first audio, jitter of the chunks, underruns at real-time playback"},
     {.name = "positions", .operands = "", .help = "milliseconds per frame along one long utterance"},
     {.name = "assistant", .operands = "",
      .help = "initialisation, first audio, 91 characters, memory, playback through a real-time null sink"},
-    {.name = "start", .operands = "", .help = "tts-gen from its start to its first sample, with cold and with warm files"},
-    {.name = "floors", .operands = "", .help = "the stages of a frame against what memory and arithmetic of the machine allow"},
-    {.name = "encode", .operands = "", .help = "ten seconds of reference audio through codec and speaker encoder (type base)"},
+    {.name = "start", .operands = "",
+     .help = "tts-gen from its start to its first sample, with cold and with warm files"},
+    {.name = "floors", .operands = "",
+     .help = "the stages of a frame against what memory and arithmetic of the machine allow"},
+    {.name = "encode", .operands = "",
+     .help = "ten seconds of reference audio through codec and speaker encoder (type base)"},
 };
 static_assert(std::size(kCommands) == static_cast<size_t>(Command::kCount));
 
 constexpr const char* kGroup{"Options"};
 
 constexpr OptionRow kOptions[] = {
-    {.name = "model", .letter = 'm', .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kSpeech,
+    {.name = "model", .letter = 'm', .kind = ArgKind::path, .value = "DIR", .group = kGroup,
+     .commands = kSpeech,
      .help = "checkpoint, or 'embedded' (the default)", .example = "-m DIR --frames 125"},
-    {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kTexts, .choices = "short|medium|long|all",
+    {.name = "label", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kTexts,
+     .choices = "short|medium|long|all",
      .help = "which text (default all; start and floors: short)", .example = "--label short"},
-    {.name = "text", .letter = 't', .kind = ArgKind::text, .value = "TEXT", .group = kGroup, .commands = kTexts,
+    {.name = "text", .letter = 't', .kind = ArgKind::text, .value = "TEXT", .group = kGroup,
+     .commands = kTexts,
      .help = "this text instead of the three", .example = "-t 'Good morning.'"},
-    {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = limits::kFrames,
+    {.name = "frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech,
+     .least = 1, .most = limits::kFrames,
      .help = "exactly N frames, the end token is blocked: for random checkpoints and comparisons",
      .example = "-m DIR --frames 125 --label short"},
-    {.name = "from", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = bit(Command::positions), .least = 0,
-     .most = limits::kFrames, .help = "begin behind a prompt of N text tokens", .example = "positions --from 1900 --frames 128"},
-    {.name = "repeats", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech, .least = 1, .most = 1000,
-     .help = "repetitions after the warm-up (default 3; stream 10; assistant and start 5)", .example = "--repeats 10"},
-    {.name = "first-chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks, .least = 1,
-     .most = limits::kFrames, .help = "as in tts-gen (default 1)", .example = "stream --first-chunk-frames 2"},
-    {.name = "chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks, .least = 1,
+    {.name = "from", .kind = ArgKind::integer, .value = "N", .group = kGroup,
+     .commands = bit(Command::positions), .least = 0,
+     .most = limits::kFrames, .help = "begin behind a prompt of N text tokens",
+     .example = "positions --from 1900 --frames 128"},
+    {.name = "repeats", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech,
+     .least = 1, .most = 1000,
+     .help = "repetitions after the warm-up (default 3; stream 10; assistant and start 5)",
+     .example = "--repeats 10"},
+    {.name = "first-chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup,
+     .commands = kChunks, .least = 1,
+     .most = limits::kFrames, .help = "as in tts-gen (default 1)",
+     .example = "stream --first-chunk-frames 2"},
+    {.name = "chunk-frames", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kChunks,
+     .least = 1,
      .most = limits::kFrames, .help = "as in tts-gen (default 4)", .example = "stream --chunk-frames 8"},
-    {.name = "seed", .kind = ArgKind::integer, .value = "N", .group = kGroup, .commands = kSpeech | kCheckpoint,
+    {.name = "seed", .kind = ArgKind::integer, .value = "N", .group = kGroup,
+     .commands = kSpeech | kCheckpoint,
      .least = 0, .most = INT64_MAX,
-     .help = "seed of every repetition (default 1), or of the random weights (default 0)", .example = "--seed 7"},
-    {.name = "dtype", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech, .choices = "auto|f32|bf16",
+     .help = "seed of every repetition (default 1), or of the random weights (default 0)",
+     .example = "--seed 7"},
+    {.name = "dtype", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech,
+     .choices = "auto|f32|bf16",
      .help = "as in tts-gen", .example = "--dtype bf16"},
-    {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech, .choices = "none|int8|int4",
+    {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech,
+     .choices = "none|int8|int4",
      .help = "as in tts-gen", .example = "--quant int8"},
     {.name = "ablate", .kind = ArgKind::text, .value = "NAME,...", .group = kGroup, .commands = kSpeech,
      .help = "optimisations to switch off, as in tts-gen", .example = "--ablate parallel_predictor"},
@@ -105,12 +140,15 @@ constexpr OptionRow kOptions[] = {
      .group = kGroup, .commands = kBoth,
      .help = "JSON lines instead of a table",
      .example = "ops --json attend"},
-    {.name = "size", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kCheckpoint, .choices = "0.6b|1.7b|tiny",
+    {.name = "size", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kCheckpoint,
+     .choices = "0.6b|1.7b|tiny",
      .help = "geometry (default 0.6b)", .example = "checkpoint --size 1.7b DIR"},
     {.name = "type", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kCheckpoint,
-     .choices = "custom_voice|base|voice_design", .help = "model type (default custom_voice)", .example = "checkpoint --type base DIR"},
+     .choices = "custom_voice|base|voice_design", .help = "model type (default custom_voice)",
+     .example = "checkpoint --type base DIR"},
     {.name = "tokenizer", .kind = ArgKind::path, .value = "DIR", .group = kGroup, .commands = kCheckpoint,
-     .help = "where vocab.json, merges.txt and tokenizer_config.json are copied from (default: the embedded voice)",
+     .help = "where vocab.json, merges.txt and tokenizer_config.json are copied from (default: the "
+             "embedded voice)",
      .example = "checkpoint --tokenizer DIR DIR2"},
     {.name = "help", .letter = 'h', .group = kGroup, .commands = kAll, .help = "this page"},
     {.name = "version", .group = kGroup, .commands = kAll, .help = "version and commit"},
@@ -128,9 +166,11 @@ constexpr Program kProgram{
     .name = "tts-bench",
     .summary = "times tts-engine, whole syntheses or single operations",
     .description =
-        "Without a command word: speaks three fixed texts, a warm-up first, and prints medians and spread; every "
+        "Without a command word: speaks three fixed texts, a warm-up first, and prints medians and spread; "
+        "every "
         "repetition must give the codes of the first, else nothing is printed.\n\n"
-        "stream: when the chunks of a streamed synthesis come. Slack is how long before a player that started with the first "
+        "stream: when the chunks of a streamed synthesis come. Slack is how long before a player that "
+        "started with the first "
         "chunk needs it a chunk is there, jitter the spread of the slack between 5 and 95 %.\n\n"
         "ops: "
         "compares every operation with its readable version, refuses to time a wrong answer, and prints "

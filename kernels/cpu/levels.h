@@ -15,7 +15,8 @@ enum class Level : uint8_t { portable, avx2, avx512, vnni };  // vnni: avx512 wi
 
 std::string_view str(Level level);
 std::vector<Level> levels_of_this_cpu();    // ascending
-Level choose_level(std::string_view name);  // "": the best; Exit::device when this CPU lacks it, Exit::usage: no such
+// "": the best; Exit::device when this CPU lacks it, Exit::usage: no such
+Level choose_level(std::string_view name);
 
 }  // namespace tts
 

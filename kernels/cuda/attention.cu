@@ -1,13 +1,14 @@
 // Attention of new rows over a cache: per-head norm, rotation, append, softmax, weighted sum.
 //
-// One row (a step): everything in one kernel. More rows: the first kernel prepares and appends all keys and values, the
-// second attends; both call the same device functions, so a row's bits do not depend on how many share the call.
+// One row (a step): everything in one kernel. More rows: the first kernel prepares and appends all keys and
+// values, the second attends; both call the same device functions, so a row's bits do not depend on how many
+// share the call.
 //
-//   grid: kv heads x rows x spans            a block serves the query heads of one kv head, one row, kSpan positions
+//   grid: kv heads x rows x spans      a block: the query heads of one kv head, one row, kSpan positions
 //   positions   [   span 0   ][   span 1   ] ...     spans lie at absolute positions: p / kSpan
 //
-// A block leaves (largest score, sum, weighted values) of its span in scratch; whoever comes last of a row merges the spans
-// in ascending order. A row within one span writes its result at once.
+// A block leaves (largest score, sum, weighted values) of its span in scratch; whoever comes last of a row
+// merges the spans in ascending order. A row within one span writes its result at once.
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kernels.h"
 
@@ -32,8 +33,8 @@ __global__ void __launch_bounds__(kSpan) attend_kernel(const __grid_constant__ A
 
 }  // namespace
 
-void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const KvCache& cache, const Heads& heads,
-            const int32_t* position, int rows) {
+void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const KvCache& cache,
+            const Heads& heads, const int32_t* position, int rows) {
   if (rows == 0) return;
   const int visible = heads.window > 0 ? std::min(heads.window, cache.capacity) : cache.capacity;
   const int spans = (visible + kSpan - 1) / kSpan + (heads.window > 0 ? 1 : 0);
@@ -51,13 +52,16 @@ void attend(Queue& q, float* y, const float* x, const HeadNorms& norms, const Kv
               .append = rows == 1,
               .scale = 1.0f / std::sqrt(static_cast<float>(heads.d))};
   if (!a.append) {
-    launch(q, "append", append_kernel, {.blocks = blocks_for(int64_t{rows} * heads.nkv, kSpanWarps), .threads = kSpan}, a, rows);
+    launch(q, "append", append_kernel,
+           {.blocks = blocks_for(int64_t{rows} * heads.nkv, kSpanWarps), .threads = kSpan}, a, rows);
   }
-  const int64_t partial_bytes = checked_mul(checked_mul(heads.nq, spans, "attention"), (heads.d + 2) * 4, "attention");
+  const int64_t partial_bytes =
+      checked_mul(checked_mul(heads.nq, spans, "attention"), (heads.d + 2) * 4, "attention");
   const int64_t room = std::min(q.scratch_bytes / partial_bytes, q.arrival_count / heads.nkv);
-  check(room > 0 || spans == 1, Exit::internal, "attend: one row needs {} bytes of scratch, there are {}", partial_bytes,
-        q.scratch_bytes);
-  const int at_once = static_cast<int>(spans == 1 ? std::min(rows, 65535) : std::min<int64_t>(room, std::min(rows, 65535)));
+  check(room > 0 || spans == 1, Exit::internal, "attend: one row needs {} bytes of scratch, there are {}",
+        partial_bytes, q.scratch_bytes);
+  const int at_once =
+      static_cast<int>(spans == 1 ? std::min(rows, 65535) : std::min<int64_t>(room, std::min(rows, 65535)));
   const size_t shared_bytes = attention_shared_bytes(heads);
   for (a.first_row = 0; a.first_row < rows; a.first_row += at_once) {
     const unsigned n = static_cast<unsigned>(std::min(at_once, rows - a.first_row));

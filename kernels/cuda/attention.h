@@ -1,4 +1,5 @@
-// The inside of attention: one block, one kv head, one row. Shared by attention.cu, which describes it, and frame.cu.
+// The inside of attention: one block, one kv head, one row. Shared by attention.cu, which describes it, and
+// frame.cu.
 #pragma once
 
 #include "kernels/cuda/reduce.h"
@@ -30,7 +31,8 @@ __device__ inline int64_t slot_of(const Attention& a, int64_t position, int head
 }
 
 __device__ inline float cached(const void* cache, DType dtype, int64_t at) {
-  if (dtype == DType::bf16) return __uint_as_float(static_cast<unsigned>(static_cast<const uint16_t*>(cache)[at]) << 16);
+  if (dtype == DType::bf16)
+    return __uint_as_float(static_cast<unsigned>(static_cast<const uint16_t*>(cache)[at]) << 16);
   return static_cast<const float*>(cache)[at];
 }
 
@@ -46,7 +48,8 @@ __device__ inline void store_cached(void* cache, DType dtype, int64_t at, float 
 
 // Norm and rotation of one head by one warp; store(i, value) is called for every channel.
 template <class Store>
-__device__ void prepare_head(const float* x, const float* weight, const Heads& heads, int64_t position, Store&& store) {
+__device__ void prepare_head(const float* x, const float* weight, const Heads& heads, int64_t position,
+                             Store&& store) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp, half = heads.d / 2;
   float factor = 1;
   if (weight != nullptr) {
@@ -71,7 +74,8 @@ __device__ inline void append_head(const Attention& a, int row, int head) {
   const float* k = a.x + (static_cast<int64_t>(row) * (h.nq + 2 * h.nkv) + h.nq + head) * h.d;
   const float* v = k + static_cast<int64_t>(h.nkv) * h.d;
   const int64_t position = *a.position + row, slot = slot_of(a, position, head);
-  prepare_head(k, a.k_norm, h, position, [&](int i, float value) { store_cached(a.cache.k, a.cache.dtype, slot + i, value); });
+  prepare_head(k, a.k_norm, h, position,
+               [&](int i, float value) { store_cached(a.cache.k, a.cache.dtype, slot + i, value); });
   for (int i = static_cast<int>(threadIdx.x) % kWarp; i < h.d; i += kWarp) {
     store_cached(a.cache.v, a.cache.dtype, slot + i, v[i]);
   }
@@ -177,7 +181,8 @@ __device__ inline void attend_span(const Attention& a, int kv, int local_row, in
     const int g = item / h.d, i = item % h.d, head = kv * group + g;
     float value = 0;
     for (int p = 0; p < count; ++p) {
-      value = fmaf(weight[g * kSpan + p], cached(a.cache.v, a.cache.dtype, slot_of(a, begin + p, kv) + i), value);
+      value =
+          fmaf(weight[g * kSpan + p], cached(a.cache.v, a.cache.dtype, slot_of(a, begin + p, kv) + i), value);
     }
     if (spans == 1) {
       a.y[(static_cast<int64_t>(row) * h.nq + head) * h.d + i] = value / total[2 * g + 1];

@@ -1,4 +1,5 @@
-// The state of a device of type Cuda: found GPU, two streams with their scratch, memory, recorded graphs, published cursors.
+// The state of a device of type Cuda: found GPU, two streams with their scratch, memory, recorded graphs,
+// published cursors.
 #pragma once
 
 #include "kernels/cuda/cuda.h"

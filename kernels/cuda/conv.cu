@@ -1,12 +1,15 @@
-// Causal convolutions as implicit matrix products: y[t][o] = sum over j = (tap, in) of e[t * stride + tap * dilation][in] * w[j][o],
-// where e is the history followed by the activated new rows. e is written once (the sines of snake are expensive and would
-// be repeated by every tap and output block), then read by the product, and its end becomes the new history.
+// Causal convolutions as implicit matrix products: y[t][o] = sum over j = (tap, in) of e[t * stride + tap *
+// dilation][in] * w[j][o], where e is the history followed by the activated new rows. e is written once (the
+// sines of snake are expensive and would be repeated by every tap and output block), then read by the
+// product, and its end becomes the new history.
 //
-//   product block: 4 warps x 32 lanes      lanes: outputs (weights [j][out] are read coalesced)      R rows per thread
-//                  warp w: the w-th quarter of j, through a tile [R rows][32 j] of e in shared memory
+//   product block: 4 warps x 32 lanes, R rows per thread
+//     lanes: outputs (weights [j][out] are read coalesced)
+//     warp w: the w-th quarter of j, through a tile [R rows][32 j] of e in shared memory
 //
-// An output is the sum of its quarters in ascending order, each summed in ascending order of j: the same for every number
-// of rows, so streamed and one-shot samples are equal. R only decides how often a weight is read.
+// An output is the sum of its quarters in ascending order, each summed in ascending order of j: the same for
+// every number of rows, so streamed and one-shot samples are equal. R only decides how often a weight is
+// read.
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/reduce.h"
 
@@ -113,28 +116,30 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(float* y, const float* e
 }
 
 __global__ void __launch_bounds__(kThreads)
-depthwise_kernel(float* y, const float* x, const float* weight, const float* bias, const float* history, int C, int taps,
-                 int64_t count) {
+    depthwise_kernel(float* y, const float* x, const float* weight, const float* bias, const float* history,
+                     int C, int taps, int64_t count) {
   const int64_t item = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (item >= count) return;
   const int channel = static_cast<int>(item % C);
   float sum = bias ? bias[channel] : 0.0f;
   for (int k = 0; k < taps; ++k) {
     const int64_t from = item - static_cast<int64_t>(taps - 1 - k) * C;
-    sum = fmaf(weight[static_cast<int64_t>(k) * C + channel], from < 0 ? history[from + static_cast<int64_t>(taps - 1) * C] : x[from],
-               sum);
+    sum = fmaf(weight[static_cast<int64_t>(k) * C + channel],
+               from < 0 ? history[from + static_cast<int64_t>(taps - 1) * C] : x[from], sum);
   }
   y[item] = sum;
 }
 
 // One thread per channel, oldest row first: what it overwrites nobody else reads.
-__global__ void __launch_bounds__(kThreads) shift_kernel(float* history, const float* x, int C, int old_rows, int rows) {
+__global__ void __launch_bounds__(kThreads)
+    shift_kernel(float* history, const float* x, int C, int old_rows, int rows) {
   const int channel = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (channel >= C) return;
   for (int r = 0; r < old_rows; ++r) {
     const int from = r + rows;  // in history, then in x
-    history[static_cast<int64_t>(r) * C + channel] = from < old_rows ? history[static_cast<int64_t>(from) * C + channel]
-                                                                     : x[static_cast<int64_t>(from - old_rows) * C + channel];
+    history[static_cast<int64_t>(r) * C + channel] =
+        from < old_rows ? history[static_cast<int64_t>(from) * C + channel]
+                        : x[static_cast<int64_t>(from - old_rows) * C + channel];
   }
 }
 
@@ -160,8 +165,8 @@ void multiply(Queue& q, float* y, const float* e, const Geometry& g) {
 
 void conv(Queue& q, float* y, const float* x, const Conv& conv, float* history, int rows, bool add) {
   const int old = conv.history_rows();
-  check(old >= 0 && rows % conv.stride == 0, Exit::internal, "conv: {} rows with stride {}, history of {} rows", rows, conv.stride,
-        old);
+  check(old >= 0 && rows % conv.stride == 0, Exit::internal,
+        "conv: {} rows with stride {}, history of {} rows", rows, conv.stride, old);
   if (rows == 0) return;
   const int products = conv.taps * conv.in;
   Geometry g{.weight = conv.weight.f32(),
@@ -177,31 +182,35 @@ void conv(Queue& q, float* y, const float* x, const Conv& conv, float* history, 
   if (old == 0 && conv.input == Conv::Input::plain) return multiply(q, y, x, g);
   // As many rows at once as the scratch holds; the history carries over.
   const int64_t fit = q.scratch_bytes / (int64_t{conv.in} * 4) - old;
-  check(fit >= conv.stride, Exit::internal, "conv: {} channels and {} rows of history need more than {} bytes of scratch",
-        conv.in, old, q.scratch_bytes);
+  check(fit >= conv.stride, Exit::internal,
+        "conv: {} channels and {} rows of history need more than {} bytes of scratch", conv.in, old,
+        q.scratch_bytes);
   const int at_once = static_cast<int>(std::min<int64_t>(fit, rows)) / conv.stride * conv.stride;
   const Entry entry{conv.input, conv.alpha.f32(), conv.beta.f32(), conv.in, int64_t{old} * conv.in};
   for (int done = 0; done < rows; done += at_once) {
     const int n = std::min(at_once, rows - done);
     const int64_t count = (int64_t{old} + n) * conv.in;
-    launch(q, "extend", extend_kernel, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, q.scratch,
-           x + int64_t{done} * conv.in, history, entry, count);
+    launch(q, "extend", extend_kernel, {.blocks = blocks_for(count, kThreads), .threads = kThreads},
+           q.scratch, x + int64_t{done} * conv.in, history, entry, count);
     g.rows = n / conv.stride;
     multiply(q, y + int64_t{done} / conv.stride * conv.out, q.scratch, g);
     if (old == 0) continue;
-    launch(q, "keep", keep_kernel, {.blocks = blocks_for(int64_t{old} * conv.in, kThreads), .threads = kThreads}, history,
+    launch(q, "keep", keep_kernel,
+           {.blocks = blocks_for(int64_t{old} * conv.in, kThreads), .threads = kThreads}, history,
            q.scratch + int64_t{n} * conv.in, old * conv.in);
   }
 }
 
-void depthwise(Queue& q, float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
+void depthwise(Queue& q, float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+               int rows) {
   if (rows == 0) return;
   const int taps = static_cast<int>(weight.rows()), C = static_cast<int>(weight.columns());
   const int64_t count = int64_t{rows} * C;
-  launch(q, "depthwise", depthwise_kernel, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, y, x, weight.f32(),
-         bias.f32(), history, C, taps, count);
+  launch(q, "depthwise", depthwise_kernel, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, y, x,
+         weight.f32(), bias.f32(), history, C, taps, count);
   if (taps == 1) return;
-  launch(q, "shift", shift_kernel, {.blocks = blocks_for(C, kThreads), .threads = kThreads}, history, x, C, taps - 1, rows);
+  launch(q, "shift", shift_kernel, {.blocks = blocks_for(C, kThreads), .threads = kThreads}, history, x, C,
+         taps - 1, rows);
 }
 
 }  // namespace tts::cuda

@@ -1,5 +1,6 @@
-// The device `cuda`: hand-written kernels on an NVIDIA GPU. The same sources on the host emulation of the CUDA execution
-// model are the device `emulator`. Declarations only, no CUDA header: every floor above builds with the host compiler alone.
+// The device `cuda`: hand-written kernels on an NVIDIA GPU. The same sources on the host emulation of the
+// CUDA execution model are the device `emulator`. Declarations only, no CUDA header: every floor above builds
+// with the host compiler alone.
 #pragma once
 
 #include "kernels/ops.h"
@@ -21,7 +22,8 @@ class Cuda {
   Cuda& operator=(const Cuda&) = delete;
 
   void linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act);
-  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows);
+  void linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                  int rows);
   void qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
   void gated(float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
   void norm(float* y, const float* x, const Norm& norm, int rows);
@@ -39,7 +41,8 @@ class Cuda {
 
   void conv(float* y, const float* x, const Conv& conv, float* history, int rows);
   void conv_add(float* y, const float* x, const Conv& conv, float* history, int rows);
-  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows);
+  void depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                 int rows);
   void clamp(float* y, const float* x, int n);
   void advance(int32_t* counter, int n);
 
@@ -60,11 +63,12 @@ class Cuda {
   void publish(const Cursor* cursor);
   Cursor peek(const Cursor* cursor);
 
-  // The optional operation of ops.h: all passes of the code predictor as one kernel. False: the shapes are not for it.
+  // The optional operation of ops.h: all passes of the code predictor as one kernel. False: the shapes are
+  // not for it.
   bool predict(const PredictorFrame& frame);
 
-  // Records what `body` enqueues the first time and repeats it as one graph from then on. Its arguments are part of the
-  // record: a key stands for all of them (pointers, rows).
+  // Records what `body` enqueues the first time and repeats it as one graph from then on. Its arguments are
+  // part of the record: a key stands for all of them (pointers, rows).
   template <class Body>
   void replay(uint64_t key, Body&& body) {
     if (!begin_replay(key)) return;
@@ -77,13 +81,15 @@ class Cuda {
     end_replay(key);
   }
 
-  // A second device with a stream and scratch of its own on the same memory. What one of the two uploads or zeroes comes before
-  // all that the other enqueues afterwards; everything else is ordered by the host, with finish().
+  // A second device with a stream and scratch of its own on the same memory. What one of the two uploads or
+  // zeroes comes before all that the other enqueues afterwards; everything else is ordered by the host, with
+  // finish().
   Cuda& beside() { return beside_ ? *beside_ : *this; }
   void start(void (*job)(void*), void* argument);  // job(argument) enqueues work of beside()
   bool job_runs();
   void finish();
-  // The results of a job: fetch() at its end sends them to the host, fetched() hands them over after finish().
+  // The results of a job: fetch() at its end sends them to the host, fetched() hands them over after
+  // finish().
   void reserve_fetch(int64_t bytes);
   void fetch(const void* from, int64_t bytes);
   void fetched(void* to, int64_t bytes);

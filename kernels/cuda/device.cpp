@@ -22,13 +22,14 @@ namespace {
 constexpr int64_t kScratchShare{8192};  // of the device's memory: 1 MiB of 8 GiB, 16 MiB of 128
 constexpr int64_t kArrivals{1 << 16};
 constexpr int64_t kFetchBytes{1 << 18};  // a call of 16 frames is 123 KB of samples
-constexpr int64_t kGemmShare{512};  // of the device's memory for each part of the prefill's room: 16 MiB of 8 GiB
+// of the device's memory for each part of the prefill's room: 16 MiB of 8 GiB
+constexpr int64_t kGemmShare{512};
 
 std::string version_text(int version) { return format("{}.{}", version / 1000, version % 1000 / 10); }
 
 }  // namespace
 
-// ---- opening -----------------------------------------------------------------------------------------------------------
+// ---- opening ------------------------------------------------------------------------------------
 
 // Everything that must hold before the first byte of a model is read.
 void Cuda::State::find_gpu(int gpu) {
@@ -40,22 +41,25 @@ void Cuda::State::find_gpu(int gpu) {
         version_text(runtime));
   const cudaError_t error = cuda_status(cudaGetDeviceCount(&devices));
   check(error == cudaSuccess && devices > 0, Exit::device,
-        "cuda: device: expected a GPU, found none ({}; driver for CUDA {}, this binary was built with CUDA {}); choose --device cpu",
-        error == cudaSuccess ? "0 devices" : cuda_status(cudaGetErrorName(error)), version_text(driver), version_text(runtime));
-  check(gpu >= 0 && gpu < devices, Exit::device, "cuda: device {}: expected an index below {}, the number of GPUs found", gpu,
-        devices);
+        "cuda: device: expected a GPU, found none ({}; driver for CUDA {}, this binary was built with CUDA "
+        "{}); choose --device cpu",
+        error == cudaSuccess ? "0 devices" : cuda_status(cudaGetErrorName(error)), version_text(driver),
+        version_text(runtime));
+  check(gpu >= 0 && gpu < devices, Exit::device,
+        "cuda: device {}: expected an index below {}, the number of GPUs found", gpu, devices);
   cuda_call(cudaSetDevice(gpu));
   cuda_call(cudaGetDeviceProperties(&properties, gpu));
   index = gpu;
   check(properties.cooperativeLaunch != 0 && properties.major >= 8, Exit::device,
-        "cuda: {}: expected compute capability 8.0 or newer (this binary holds {}), found {}.{}; choose --device cpu",
+        "cuda: {}: expected compute capability 8.0 or newer (this binary holds {}), found {}.{}; choose "
+        "--device cpu",
         properties.name, TTS_CUDA_ARCHITECTURES, properties.major, properties.minor);
   const cudaError_t code = cuda::find_code();
   check(code == cudaSuccess, Exit::device,
         "cuda: {}: expected code for compute capability {}.{}, this binary holds {} ({}); build it with "
         "-D CMAKE_CUDA_ARCHITECTURES={}{}",
-        properties.name, properties.major, properties.minor, TTS_CUDA_ARCHITECTURES, cuda_status(cudaGetErrorName(code)),
-        properties.major, properties.minor);
+        properties.name, properties.major, properties.minor, TTS_CUDA_ARCHITECTURES,
+        cuda_status(cudaGetErrorName(code)), properties.major, properties.minor);
 }
 
 void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
@@ -70,8 +74,8 @@ void Cuda::State::open_queue(Queue& q, int priority, int64_t scratch_bytes) {
   cuda_call(cudaMemsetAsync(q.arrivals, 0, (kArrivals + 2) * 4, q.stream));
 }
 
-// 32 MiB of workspace is what the library's algorithms for Hopper ask for at most; the rows of one block of the prefill and the
-// gate and up of the larger published model fit the other 32.
+// 32 MiB of workspace is what the library's algorithms for Hopper ask for at most; the rows of one block of
+// the prefill and the gate and up of the larger published model fit the other 32.
 void Cuda::State::open_gemm(bool rounded) {
   if (!switches.on(Ablate::library_prefill)) return;
   gemm.library = cuda::open_library();
@@ -133,7 +137,7 @@ Cuda::Cuda(const DeviceOptions& options) : state_(std::make_shared<State>()), qu
 
 Cuda::Cuda(std::shared_ptr<State> state) : state_(std::move(state)), queue_(&state_->second) {}
 
-// ---- memory ------------------------------------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 void* Cuda::State::ask_driver(int64_t bytes) {
   void* at = nullptr;
@@ -144,7 +148,8 @@ void* Cuda::State::ask_driver(int64_t bytes) {
     cuda_status(cudaGetLastError());
     cuda_status(cudaMemGetInfo(&free, &total));
     throw Error(Exit::device,
-                "{}: memory: expected {} free bytes, found {} of {}; use a smaller model or --quant int8, or free the GPU",
+                "{}: memory: expected {} free bytes, found {} of {}; use a smaller model or --quant int8, or "
+                "free the GPU",
                 properties.name, wanted, free, total);
   }
   cuda_call(error);
@@ -257,7 +262,7 @@ Tensor Cuda::place(const Tensor& tensor) {
   return placed;
 }
 
-// ---- progress ------------------------------------------------------------------------------------------------------------
+// ---- progress -----------------------------------------------------------------------------------
 
 Cuda::State::Slot& Cuda::State::slot_of(const Cursor* cursor) {
   const auto found = slots.find(cursor);
@@ -295,20 +300,22 @@ void Cuda::publish(const Cursor* cursor) {
 
 Cursor Cuda::peek(const Cursor* cursor) {
   State& s = *state_;
-  const cudaError_t error = cuda_status(cudaStreamQuery(s.first.stream));  // also where a failed kernel is reported
+  // also where a failed kernel is reported
+  const cudaError_t error = cuda_status(cudaStreamQuery(s.first.stream));
   if (error != cudaErrorNotReady) cuda_call(error);
   State::Slot& slot = s.slot_of(cursor);
   const volatile cuda::Published& shown = s.published[slot.index];
   const uint32_t after = shown.after;
   std::atomic_thread_fence(std::memory_order_acquire);
-  const Cursor seen{shown.cursor.position, shown.cursor.frame, shown.cursor.tokens, shown.cursor.finish, shown.cursor.fault};
+  const Cursor seen{shown.cursor.position, shown.cursor.frame, shown.cursor.tokens, shown.cursor.finish,
+                    shown.cursor.fault};
   const uint32_t epoch = shown.epoch;
   std::atomic_thread_fence(std::memory_order_acquire);
   if (shown.before == after && epoch == slot.epoch) slot.newest = seen;
   return slot.newest;
 }
 
-// ---- graphs and the second stream --------------------------------------------------------------------------------------------
+// ---- graphs and the second stream ---------------------------------------------------------------
 
 void Cuda::State::forget_graphs() {
   for (const Graph& graph : graphs) cuda_call(cudaGraphExecDestroy(graph.exec));
@@ -391,17 +398,21 @@ void Cuda::reserve_fetch(int64_t bytes) { state_->reserve_fetch(bytes); }
 
 void Cuda::fetch(const void* from, int64_t bytes) {
   State& s = *state_;
-  check(bytes <= s.fetch_capacity, Exit::internal, "cuda: a fetch of {} bytes, reserved are {}", bytes, s.fetch_capacity);
-  cuda_call(cudaMemcpyAsync(s.fetch_room, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue().stream));
+  check(bytes <= s.fetch_capacity, Exit::internal, "cuda: a fetch of {} bytes, reserved are {}", bytes,
+        s.fetch_capacity);
+  cuda_call(cudaMemcpyAsync(s.fetch_room, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
+                            queue().stream));
   ++s.counters.copies;
 }
 
-void Cuda::fetched(void* to, int64_t bytes) { std::memcpy(to, state_->fetch_room, static_cast<size_t>(bytes)); }
+void Cuda::fetched(void* to, int64_t bytes) {
+  std::memcpy(to, state_->fetch_room, static_cast<size_t>(bytes));
+}
 
 void Cuda::set_bulk(bool on) { state_->in_bulk = on; }
 bool Cuda::goes_in_bulk(int rows) const { return state_->in_bulk && rows >= cuda::kBulkRows; }
 
-// ---- what it says about itself -----------------------------------------------------------------------------------------------
+// ---- what it says about itself ------------------------------------------------------------------
 
 std::string_view Cuda::kind() { return kDeviceKind; }
 std::string Cuda::name() const {
@@ -412,13 +423,15 @@ int64_t Cuda::memory_bytes() const { return state_->memory_bytes; }
 Counters Cuda::counters() const { return state_->counters; }
 const Switches& Cuda::switches() const { return state_->switches; }
 
-// ---- operations --------------------------------------------------------------------------------------------------------------
+// ---- operations ---------------------------------------------------------------------------------
 
 void Cuda::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
   cuda::linear(queue(), y, x, w, bias, rows, act);
 }
-void Cuda::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
-  if (goes_in_bulk(rows) && !bias && !scale && cuda::linear_add_in_bulk(state_->gemm, queue(), y, x, w, rows)) return;
+void Cuda::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                      int rows) {
+  if (goes_in_bulk(rows) && !bias && !scale && cuda::linear_add_in_bulk(state_->gemm, queue(), y, x, w, rows))
+    return;
   cuda::linear_add(queue(), y, x, w, bias, scale, rows);
 }
 void Cuda::qkv(float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows) {
@@ -429,7 +442,9 @@ void Cuda::gated(float* y, const float* x, const Norm& norm, const Tensor& gate,
   if (goes_in_bulk(rows) && cuda::gated_in_bulk(state_->gemm, queue(), y, x, norm, gate, up, rows)) return;
   cuda::gated(queue(), y, x, norm, gate, up, rows);
 }
-void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) { cuda::norm(queue(), y, x, norm, rows); }
+void Cuda::norm(float* y, const float* x, const Norm& norm, int rows) {
+  cuda::norm(queue(), y, x, norm, rows);
+}
 void Cuda::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm, const KvCache& cache,
                   const Heads& heads, const int32_t* position, int rows) {
   cuda::attend(queue(), y, x, {q_norm, k_norm}, cache, heads, position, rows);
@@ -446,7 +461,8 @@ void Cuda::sum_codes(float* y, const int32_t* codes, const Tensor* tables, int g
 void Cuda::embed_code(float* y, const SampleState& state, int group, const Tensor& table) {
   cuda::embed_code(queue(), y, state, group, table);
 }
-void Cuda::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
+void Cuda::next_row(float* y, const SampleState& state, const Tensor* tables, const float* text,
+                    int text_rows) {
   cuda::next_row(queue(), y, state, tables, text, text_rows);
 }
 void Cuda::sample(const SampleState& state, const float* logits, int group, int V) {
@@ -459,7 +475,8 @@ void Cuda::conv(float* y, const float* x, const Conv& conv, float* history, int 
 void Cuda::conv_add(float* y, const float* x, const Conv& conv, float* history, int rows) {
   cuda::conv(queue(), y, x, conv, history, rows, true);
 }
-void Cuda::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history, int rows) {
+void Cuda::depthwise(float* y, const float* x, const Tensor& weight, const Tensor& bias, float* history,
+                     int rows) {
   cuda::depthwise(queue(), y, x, weight, bias, history, rows);
 }
 void Cuda::clamp(float* y, const float* x, int n) { cuda::clamp(queue(), y, x, n); }

@@ -1,8 +1,10 @@
-// One draw by one block (spec/sampling.md sections 2 to 4): used by sample.cu and by the predictor kernel in frame.cu.
+// One draw by one block (spec/sampling.md sections 2 to 4): used by sample.cu and by the predictor kernel in
+// frame.cu.
 //
-// Top-k and top-p are one radix selection: find the smallest key so that what lies at or above it weighs at least `target`.
-// Top-k weighs every score 1 and takes the score as key, so ties with the k-th stay. Top-p weighs exp(score - largest) in
-// fixed point (sums of integers have no order) and takes (score, id) as key, so of equals the lower ids go first.
+// Top-k and top-p are one radix selection: find the smallest key so that what lies at or above it weighs at
+// least `target`. Top-k weighs every score 1 and takes the score as key, so ties with the k-th stay. Top-p
+// weighs exp(score - largest) in fixed point (sums of integers have no order) and takes (score, id) as key,
+// so of equals the lower ids go first.
 #pragma once
 
 #include "kernels/cuda/ptx.h"
@@ -20,7 +22,9 @@ constexpr int kDigits{256};
 constexpr double kFixedPoint{1099511627776.0};  // 2^40: 2^20 codes of weight 1 stay below 2^63
 
 // Shared memory of a draw:  weights [256]   found [3] (key high, key low, -)   partial, one per warp
-constexpr size_t draw_shared_bytes(int threads) { return (kDigits + 4 + static_cast<size_t>(threads / kWarp)) * sizeof(Weight64); }
+constexpr size_t draw_shared_bytes(int threads) {
+  return (kDigits + 4 + static_cast<size_t>(threads / kWarp)) * sizeof(Weight64);
+}
 
 // Order of floats as unsigned numbers; -0 and +0 are equal.
 __device__ inline uint32_t order_of(float x) {
@@ -54,7 +58,8 @@ __device__ Weight64 block_reduce64(Weight64 v, Shared<Weight64> partial) {
   return v;
 }
 
-// One warp: the digit at which the weights, summed from digit 255 down, first reach `target`; and what lies above it.
+// One warp: the digit at which the weights, summed from digit 255 down, first reach `target`; and what lies
+// above it.
 __device__ inline void find_digit(Shared<Weight64> weights, Weight64 target, Shared<Weight64> found) {
   constexpr int kPerLane{kDigits / kWarp};
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -76,7 +81,8 @@ __device__ inline void find_digit(Shared<Weight64> weights, Weight64 target, Sha
 // The smallest 64-bit key (digits [0, rounds) from the top; lower digits zero) with weight(>= key) >= target.
 // key_of(id), weight_of(id) for id in [0, V).
 template <class Key, class Mass>
-__device__ Weight64 select_key(int V, int rounds, Weight64 target, Shared<Weight64> room, Key&& key_of, Mass&& weight_of) {
+__device__ Weight64 select_key(int V, int rounds, Weight64 target, Shared<Weight64> room, Key&& key_of,
+                               Mass&& weight_of) {
   Shared<Weight64> found = room + kDigits;
   Weight64 prefix = 0, mask = 0;
   for (int round = 0; round < rounds; ++round) {
@@ -102,7 +108,8 @@ __device__ Weight64 select_key(int V, int rounds, Weight64 target, Shared<Weight
 __device__ inline void keep_top_k(float* scores, int top_k, int V, Shared<Weight64> room) {
   const Weight64 key = select_key(
       V, 4, static_cast<Weight64>(top_k < V ? top_k : V), room,
-      [&](int id) { return static_cast<Weight64>(order_of(scores[id])) << 32; }, [](int) { return Weight64{1}; });
+      [&](int id) { return static_cast<Weight64>(order_of(scores[id])) << 32; },
+      [](int) { return Weight64{1}; });
   for (int id = static_cast<int>(threadIdx.x); id < V; id += static_cast<int>(blockDim.x)) {
     if (order_of(scores[id]) < static_cast<uint32_t>(key >> 32)) scores[id] = -INFINITY;
   }
@@ -118,10 +125,15 @@ __device__ inline void keep_top_p(float* scores, float top_p, int V, Shared<Weig
   }
   const int top = static_cast<int>(block_reduce64<true>(best, partial) & 0xffffffffu);
   const double largest = scores[top];
-  const auto weight_of = [&](int id) { return static_cast<Weight64>(exp(scores[id] - largest) * kFixedPoint); };
-  const auto key_of = [&](int id) { return static_cast<Weight64>(order_of(scores[id])) << 32 | static_cast<unsigned>(id); };
+  const auto weight_of = [&](int id) {
+    return static_cast<Weight64>(exp(scores[id] - largest) * kFixedPoint);
+  };
+  const auto key_of = [&](int id) {
+    return static_cast<Weight64>(order_of(scores[id])) << 32 | static_cast<unsigned>(id);
+  };
   Weight64 own = 0;
-  for (int id = static_cast<int>(threadIdx.x); id < V; id += static_cast<int>(blockDim.x)) own += weight_of(id);
+  for (int id = static_cast<int>(threadIdx.x); id < V; id += static_cast<int>(blockDim.x))
+    own += weight_of(id);
   const Weight64 total = block_reduce64<false>(own, partial);
   const double limit = (1 - static_cast<double>(top_p)) * static_cast<double>(total);
   const double rest = ceil(static_cast<double>(total) - limit);
@@ -134,8 +146,8 @@ __device__ inline void keep_top_p(float* scores, float top_p, int V, Shared<Weig
 }
 
 // Section 2, steps 1 to 3, for one id.
-__device__ inline float score_of(float logit, int id, const SampleState& state, const SampleRule& rule, bool talker,
-                                 int tokens) {
+__device__ inline float score_of(float logit, int id, const SampleState& state, const SampleRule& rule,
+                                 bool talker, int tokens) {
   if (talker) {
     const bool seen = (state.seen[id / 32] >> (id % 32) & 1u) != 0;
     if (seen && rule.penalty != 1) logit = logit < 0 ? logit * rule.penalty : logit / rule.penalty;
@@ -144,8 +156,8 @@ __device__ inline float score_of(float logit, int id, const SampleState& state, 
   return rule.greedy ? logit : logit / rule.temperature;
 }
 
-// The chosen code of logits[V], or -1 when a logit is not finite. Leaves the processed scores in `scores`. All threads of
-// the block call it; `room` has draw_shared_bytes().
+// The chosen code of logits[V], or -1 when a logit is not finite. Leaves the processed scores in `scores`.
+// All threads of the block call it; `room` has draw_shared_bytes().
 __device__ inline int draw(float* scores, const float* logits, const SampleState& state, int group, int frame,
                            int V, Shared<Weight64> room) {
   Shared<Weight64> partial = room + (kDigits + 4);
@@ -167,7 +179,8 @@ __device__ inline int draw(float* scores, const float* logits, const SampleState
     const float score = scores[id];
     if (score == -INFINITY) continue;
     const float value = rule.greedy ? score : score + gumbel_noise(rule.seed, frame, group, id);
-    const Weight64 key = static_cast<Weight64>(order_of(value)) << 32 | (0xffffffffu - static_cast<unsigned>(id));
+    const Weight64 key =
+        static_cast<Weight64>(order_of(value)) << 32 | (0xffffffffu - static_cast<unsigned>(id));
     best = key > best ? key : best;
   }
   best = block_reduce64<true>(best, partial);

@@ -1,4 +1,5 @@
-// Norms, embeddings and their sums, counters. Embedding sums add in the order of the list, so their bits are the reference's.
+// Norms, embeddings and their sums, counters. Embedding sums add in the order of the list, so their bits are
+// the reference's.
 #include "kernels/cuda/format.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/reduce.h"
@@ -27,7 +28,8 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(float* y, const float* x
   normalize_rows<1>(y + row, x + row, 1, norm, H, shared<float>());
 }
 
-__global__ void __launch_bounds__(kThreads) embed_kernel(float* y, const int32_t* ids, Matrix table, DType format, bool add) {
+__global__ void __launch_bounds__(kThreads)
+    embed_kernel(float* y, const int32_t* ids, Matrix table, DType format, bool add) {
   const int id = ids[blockIdx.x], H = table.columns;
   float* row = y + static_cast<int64_t>(blockIdx.x) * H;
   for (int i = static_cast<int>(threadIdx.x); i < H; i += static_cast<int>(blockDim.x)) {
@@ -45,14 +47,17 @@ __device__ inline float sum_of_codes(const Tables& t, const int32_t* codes, int 
   return sum;
 }
 
-__global__ void __launch_bounds__(kThreads) sum_codes_kernel(float* y, const int32_t* codes, const __grid_constant__ Tables t) {
+__global__ void __launch_bounds__(kThreads)
+    sum_codes_kernel(float* y, const int32_t* codes, const __grid_constant__ Tables t) {
   const int i = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   if (i < t.width) {
-    y[static_cast<int64_t>(blockIdx.x) * t.width + i] = sum_of_codes(t, codes + static_cast<int64_t>(blockIdx.x) * t.count, i);
+    y[static_cast<int64_t>(blockIdx.x) * t.width + i] =
+        sum_of_codes(t, codes + static_cast<int64_t>(blockIdx.x) * t.count, i);
   }
 }
 
-__global__ void __launch_bounds__(kThreads) embed_code_kernel(float* y, SampleState state, int group, Matrix table, DType format) {
+__global__ void __launch_bounds__(kThreads)
+    embed_code_kernel(float* y, SampleState state, int group, Matrix table, DType format) {
   release_successor();
   await_inputs();
   const int id = state.codes[static_cast<int64_t>(state.cursor->frame) * state.groups + group];
@@ -62,7 +67,8 @@ __global__ void __launch_bounds__(kThreads) embed_code_kernel(float* y, SampleSt
 }
 
 __global__ void __launch_bounds__(kThreads)
-next_row_kernel(float* y, SampleState state, const __grid_constant__ Tables t, const float* text, int text_rows) {
+    next_row_kernel(float* y, SampleState state, const __grid_constant__ Tables t, const float* text,
+                    int text_rows) {
   release_successor();
   await_inputs();
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -98,7 +104,8 @@ __global__ void publish_kernel(Published* slot, const Cursor* cursor, const uint
 }
 
 Tables tables_of(const Tensor* tables, int groups) {
-  check(groups <= kTables, Exit::internal, "sum of codes: expected at most {} groups, got {}", kTables, groups);
+  check(groups <= kTables, Exit::internal, "sum of codes: expected at most {} groups, got {}", kTables,
+        groups);
   Tables t;
   t.count = groups;
   for (int g = 0; g < groups; ++g) {
@@ -115,16 +122,17 @@ Tables tables_of(const Tensor* tables, int groups) {
 void norm(Queue& q, float* y, const float* x, const Norm& norm, int rows) {
   if (rows == 0) return;
   launch(q, "norm", norm_kernel,
-         {.blocks = static_cast<unsigned>(rows), .threads = kThreads, .shared_bytes = kThreads / kWarp * sizeof(float),
+         {.blocks = static_cast<unsigned>(rows),
+          .threads = kThreads,
+          .shared_bytes = kThreads / kWarp * sizeof(float),
           .early = true},
-         y, x,
-         arguments_of(norm), static_cast<int>(norm.weight.shape[0]));
+         y, x, arguments_of(norm), static_cast<int>(norm.weight.shape[0]));
 }
 
 static void launch_embed(Queue& q, float* y, const int32_t* ids, const Tensor& table, int rows, bool add) {
   if (rows == 0) return;
-  launch(q, "embed", embed_kernel, {.blocks = static_cast<unsigned>(rows), .threads = kThreads}, y, ids, matrix_of(table),
-         table.dtype, add);
+  launch(q, "embed", embed_kernel, {.blocks = static_cast<unsigned>(rows), .threads = kThreads}, y, ids,
+         matrix_of(table), table.dtype, add);
 }
 
 void embed(Queue& q, float* y, const int32_t* ids, const Tensor& table, int rows) {
@@ -139,21 +147,26 @@ void sum_codes(Queue& q, float* y, const int32_t* codes, const Tensor* tables, i
   if (rows == 0) return;
   const Tables t = tables_of(tables, groups);
   launch(q, "sum_codes", sum_codes_kernel,
-         {.blocks = {static_cast<unsigned>(rows), blocks_for(t.width, kThreads)}, .threads = kThreads}, y, codes, t);
+         {.blocks = {static_cast<unsigned>(rows), blocks_for(t.width, kThreads)}, .threads = kThreads}, y,
+         codes, t);
 }
 
 void embed_code(Queue& q, float* y, const SampleState& state, int group, const Tensor& table) {
-  launch(q, "embed_code", embed_code_kernel, {.threads = kThreads, .early = true}, y, state, group, matrix_of(table), table.dtype);
+  launch(q, "embed_code", embed_code_kernel, {.threads = kThreads, .early = true}, y, state, group,
+         matrix_of(table), table.dtype);
 }
 
-void next_row(Queue& q, float* y, const SampleState& state, const Tensor* tables, const float* text, int text_rows) {
+void next_row(Queue& q, float* y, const SampleState& state, const Tensor* tables, const float* text,
+              int text_rows) {
   const Tables t = tables_of(tables, state.groups);
-  launch(q, "next_row", next_row_kernel, {.blocks = blocks_for(t.width, kThreads), .threads = kThreads, .early = true}, y, state, t, text,
+  launch(q, "next_row", next_row_kernel,
+         {.blocks = blocks_for(t.width, kThreads), .threads = kThreads, .early = true}, y, state, t, text,
          text_rows);
 }
 
 void clamp(Queue& q, float* y, const float* x, int n) {
-  if (n > 0) launch(q, "clamp", clamp_kernel, {.blocks = blocks_for(n, kThreads), .threads = kThreads}, y, x, n);
+  if (n > 0)
+    launch(q, "clamp", clamp_kernel, {.blocks = blocks_for(n, kThreads), .threads = kThreads}, y, x, n);
 }
 
 void advance(Queue& q, int32_t* counter, int n) { launch(q, "advance", advance_kernel, {}, counter, n); }

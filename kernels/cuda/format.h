@@ -1,7 +1,8 @@
 // Weights as they lie in memory -> f32. A piece is 16 bytes: 4 f32, 8 bf16, 16 int8 or 32 int4 weights.
 //
 //   int8_rows    [M][K] int8                      scales [M]
-//   int4_blocks  [M][K/32][16 bytes]              scales [M][K/32]; byte j of a block: weight j low, weight j+16 high, +8 each
+//   int4_blocks  [M][K/32][16 bytes]              scales [M][K/32]; byte j of a block: weight j low, weight
+//                                                 j+16 high, +8 each
 #pragma once
 
 #include "kernels/cuda/ptx.h"
@@ -45,7 +46,8 @@ __device__ inline void decode(float (&v)[kPiece<F>], uint4 bits, float block_sca
 #pragma unroll
       for (int b = 0; b < 4; ++b) {
         v[4 * i + b] = static_cast<float>(static_cast<int>(words[i] >> (8 * b) & 15u) - 8) * block_scale;
-        v[16 + 4 * i + b] = static_cast<float>(static_cast<int>(words[i] >> (8 * b + 4) & 15u) - 8) * block_scale;
+        v[16 + 4 * i + b] =
+            static_cast<float>(static_cast<int>(words[i] >> (8 * b + 4) & 15u) - 8) * block_scale;
       }
     }
   }

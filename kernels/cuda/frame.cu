@@ -1,16 +1,19 @@
-// The code predictor of one frame in one cooperative kernel: all passes, sampling included, no launch and no host in between.
-// One block per multiprocessor stays resident; warps own output rows; activations travel through L2, weights stream once per
-// pass. The composed text is engine/predictor.cpp; both call the same device functions, so their bits are equal.
+// The code predictor of one frame in one cooperative kernel: all passes, sampling included, no launch and no
+// host in between. One block per multiprocessor stays resident; warps own output rows; activations travel
+// through L2, weights stream once per pass. The composed text is engine/predictor.cpp; both call the same
+// device functions, so their bits are equal.
 //
 //   pass:   rows of x ─► L x ( qkv | attention | o | gate up | down ) ─► head ─► draw          | grid barrier
 //
 // Two ways through a frame, the same codes:
 //   in turn   K-1 passes; the first with two rows, then one row each
-//   at once   guess all codes, run all open rows, draw every group with its own fixed noise; final is everything up to the
-//             first code that changed, and the rows behind it run again. Never more than K-1 rounds.
+//   at once   guess all codes, run all open rows, draw every group with its own fixed noise; final is
+//             everything up to the first code that changed, and the rows behind it run again. Never more
+//             than K-1 rounds.
 //
-// The barrier counts arrivals of one launch and is zeroed by a memset in the stream before it: nobody resets it while others
-// still wait. A block that waits longer than kPatience gives up for all: the frame ends with a fault, the GPU is not hung.
+// The barrier counts arrivals of one launch and is zeroed by a memset in the stream before it: nobody resets
+// it while others still wait. A block that waits longer than kPatience gives up for all: the frame ends with
+// a fault, the GPU is not hung.
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/draw.h"
 #include "kernels/cuda/kernels.h"
@@ -85,7 +88,8 @@ struct Place {  // of this warp in the grid; neighbouring output rows go to diff
   int warp, warps;
 };
 __device__ inline Place place() {
-  return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)), static_cast<int>(gridDim.x * blockDim.x / kWarp)};
+  return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)),
+          static_cast<int>(gridDim.x * blockDim.x / kWarp)};
 }
 
 // Output rows row, row + step, ... (R of them) of one product for N input rows that lie in shared memory.
@@ -123,7 +127,8 @@ __device__ void multiply_rows(const Product& p, Shared<float> staged, int rows) 
   for (int n = 0; n < N; ++n) from[n] = staged + min(n, rows - 1) * p.K;
   int row = here.warp;
   if constexpr (N == 1) {
-    for (; row + here.warps < p.M; row += 2 * here.warps) multiply_some<F, kKind, 2, N>(p, from, rows, row, here.warps);
+    for (; row + here.warps < p.M; row += 2 * here.warps)
+      multiply_some<F, kKind, 2, N>(p, from, rows, row, here.warps);
   }
   for (; row < p.M; row += here.warps) multiply_some<F, kKind, 1, N>(p, from, rows, row, 0);
 }
@@ -157,7 +162,8 @@ __device__ void product_phase(Product p, Shared<float> room) {
     part.y = p.y + static_cast<int64_t>(first) * p.M;
     __syncthreads();
     if constexpr (kKind == Kind::plain) {
-      for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += static_cast<int>(blockDim.x)) room[i] = part.x[i];
+      for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += static_cast<int>(blockDim.x))
+        room[i] = part.x[i];
     } else {
       normalize_rows<kTogether>(room, part.x, n, p.norm, p.K, room + kTogether * p.K);
     }
@@ -179,8 +185,8 @@ __device__ inline Product product_of(float* y, const float* x, const Matrix& w, 
 }
 
 // New rows over the cache of a layer. More than one row: all are appended before any attends.
-__device__ bool attention_phase(const Frame& f, const Layer& layer, int first, int rows, int& met, Shared<float> room,
-                                Shared<unsigned> word) {
+__device__ bool attention_phase(const Frame& f, const Layer& layer, int first, int rows, int& met,
+                                Shared<float> room, Shared<unsigned> word) {
   Attention a{};
   a.y = f.attended;
   a.x = f.qkv;
@@ -233,10 +239,11 @@ __device__ inline Product head_of(const Frame& f, const float* row, int group) {
   return p;
 }
 
-// x[rows][H] at positions first, first + 1, ... through all layers. Every phase asks for the weights of the next one before it
-// waits: they come while the barrier does.
+// x[rows][H] at positions first, first + 1, ... through all layers. Every phase asks for the weights of the
+// next one before it waits: they come while the barrier does.
 template <DType F>
-__device__ bool run_layers(const Frame& f, int first, int rows, int& met, Shared<float> room, Shared<unsigned> word) {
+__device__ bool run_layers(const Frame& f, int first, int rows, int& met, Shared<float> room,
+                           Shared<unsigned> word) {
   for (int l = 0; l < f.L; ++l) {
     const Layer& layer = f.layer[l];
     product_phase<F, Kind::normed>(qkv_of(f, l, rows), room);
@@ -265,8 +272,8 @@ __device__ void head_phase(const Frame& f, const float* row, int group, Shared<f
   product_phase<F, Kind::normed>(head_of(f, row, group), room);
 }
 
-// While one block draws, the others have nothing to do but to bring the first layer closer: 25 MB of the published models in bf16,
-// half of the second-level cache of the GPUs this is written for.
+// While one block draws, the others have nothing to do but to bring the first layer closer: 25 MB of the
+// published models in bf16, half of the second-level cache of the GPUs this is written for.
 template <DType F>
 __device__ void prefetch_first_layer(const Frame& f) {
   constexpr int kAll{1 << 20};
@@ -282,7 +289,8 @@ __device__ inline void enter_code(const Frame& f, float* row, int group, int cod
   }
 }
 __device__ inline void enter_hidden(const Frame& f) {
-  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += static_cast<int>(blockDim.x)) f.x[i] = f.hidden[i];
+  for (int i = static_cast<int>(threadIdx.x); i < f.H; i += static_cast<int>(blockDim.x))
+    f.x[i] = f.hidden[i];
 }
 
 template <DType F>
@@ -316,8 +324,10 @@ __device__ void passes_in_turn(const Frame& f, int frame, Shared<float> room, Sh
   }
 }
 
-// The draws of one round: a block per group; guess[to] gets them. Groups before `first` are final and only carried over.
-__device__ inline void draw_all(const Frame& f, int frame, int first, const int32_t* from, int32_t* to, Shared<float> room) {
+// The draws of one round: a block per group; guess[to] gets them. Groups before `first` are final and only
+// carried over.
+__device__ inline void draw_all(const Frame& f, int frame, int first, const int32_t* from, int32_t* to,
+                                Shared<float> room) {
   for (int g = static_cast<int>(blockIdx.x); g < f.K; g += static_cast<int>(gridDim.x)) {
     if (g < first || g == 0) {
       if (threadIdx.x == 0) to[g] = from[g];
@@ -325,7 +335,8 @@ __device__ inline void draw_all(const Frame& f, int frame, int first, const int3
     }
     const int64_t at = static_cast<int64_t>(g) * f.V;
     int code = draw(f.scores + at, f.logits + at, f.state, g, frame, f.V, shared_cast<Weight64>(room));
-    if (code >= 0 && f.state.forced != nullptr) code = f.state.forced[static_cast<int64_t>(frame) * f.state.groups + g];
+    if (code >= 0 && f.state.forced != nullptr)
+      code = f.state.forced[static_cast<int64_t>(frame) * f.state.groups + g];
     if (threadIdx.x == 0) to[g] = code >= 0 && code < f.V ? code : -1;
     __syncthreads();
   }
@@ -351,7 +362,8 @@ __device__ void passes_at_once(const Frame& f, int frame, Shared<float> room, Sh
     }
     if (!meet(f.barrier, met, word)) return;
     if (!run_layers<F>(f, first, rows, met, room, word)) return;
-    for (int g = max(first, 1); g < f.K; ++g) head_phase<F>(f, f.x + static_cast<int64_t>(g - first) * f.H, g, room);
+    for (int g = max(first, 1); g < f.K; ++g)
+      head_phase<F>(f, f.x + static_cast<int64_t>(g - first) * f.H, g, room);
     if (!meet(f.barrier, met, word)) return;
     draw_all(f, frame, first, from, to, room);
     if (blockIdx.x == 0 && threadIdx.x == 0) *f.rounds += 1;
@@ -370,7 +382,8 @@ __device__ void passes_at_once(const Frame& f, int frame, Shared<float> room, Sh
 }
 
 template <DType F>
-__global__ void __launch_bounds__(kMostThreads, 1) predictor_kernel(const __grid_constant__ Frame f, bool at_once) {
+__global__ void __launch_bounds__(kMostThreads, 1)
+    predictor_kernel(const __grid_constant__ Frame f, bool at_once) {
   Cursor* cursor = f.state.cursor;
   if (cursor->finish != static_cast<int32_t>(Finish::running)) return;
   const int frame = cursor->frame;
@@ -392,11 +405,15 @@ Layer layer_of(const PredictorLayer& l) {
 
 // One format, pieces of 16 bytes, and few enough layers and groups for the arguments of one kernel.
 bool fits(const PredictorFrame& p) {
-  if (p.layers.empty() || p.layers.size() > kLayers || p.output.size() + 1 > kGroups || p.heads.window != 0) return false;
+  if (p.layers.empty() || p.layers.size() > kLayers || p.output.size() + 1 > kGroups || p.heads.window != 0)
+    return false;
   const DType format = p.layers[0].q.dtype;
-  const auto piece = [&](DType f) { return f == DType::f32 ? 4 : f == DType::bf16 ? 8 : f == DType::int8_rows ? 16 : 32; };
+  const auto piece = [&](DType f) {
+    return f == DType::f32 ? 4 : f == DType::bf16 ? 8 : f == DType::int8_rows ? 16 : 32;
+  };
   const auto suits = [&](const Tensor& w) {
-    return w.dtype == format && w.columns() % piece(format) == 0 && reinterpret_cast<uintptr_t>(w.data) % 16 == 0;
+    return w.dtype == format && w.columns() % piece(format) == 0 &&
+           reinterpret_cast<uintptr_t>(w.data) % 16 == 0;
   };
   bool all = p.layers[0].cache.capacity <= kSpan;
   for (const PredictorLayer& l : p.layers) {
@@ -440,7 +457,8 @@ Frame frame_of(const PredictorFrame& p, float* scratch, unsigned* words) {
 
 int64_t scratch_of(const PredictorFrame& p) {
   const int64_t K = static_cast<int64_t>(p.output.size()) + 1, d = p.heads.d, H = p.layers[0].q.columns();
-  const int64_t floats = K * (H + (2 * p.heads.nq + 2 * p.heads.nkv) * d + p.layers[0].gate.rows() + 2 * p.output[0].rows());
+  const int64_t floats =
+      K * (H + (2 * p.heads.nq + 2 * p.heads.nkv) * d + p.layers[0].gate.rows() + 2 * p.output[0].rows());
   return floats * 4 + 8 * Arena::kAlignment + 2 * K * 4;
 }
 
@@ -452,8 +470,10 @@ bool predict(Queue& q, const PredictorFrame& p) {
   const Frame f = frame_of(p, q.scratch, words);
   const int widest = std::max({f.H, f.I, f.heads.nq * f.heads.d});
   const int threads = f.I >= kWide ? kMostThreads : kFewestThreads;
-  const size_t staged = static_cast<size_t>(kTogether) * static_cast<size_t>(widest + kSumWarps) * sizeof(float);
-  const size_t shared_bytes = 16 + std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(threads)});
+  const size_t staged =
+      static_cast<size_t>(kTogether) * static_cast<size_t>(widest + kSumWarps) * sizeof(float);
+  const size_t shared_bytes =
+      16 + std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(threads)});
   bool launched = false;
   for_format(p.layers[0].q.dtype, [&]<DType F>() {
     int resident = 0;

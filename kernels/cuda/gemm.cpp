@@ -12,7 +12,7 @@
 
 namespace tts::cuda {
 
-// ---- the library ----------------------------------------------------------------------------------------------------------
+// ---- the library --------------------------------------------------------------------------------
 
 #if defined(TTS_EMULATOR)
 
@@ -47,7 +47,8 @@ struct Functions {
 template <class F>
 void find(void* file, const char* name, F& function) {
   function = reinterpret_cast<F>(dlsym(file, name));
-  check(function != nullptr, Exit::device, "cuda: libcublasLt.so.{}: expected the function {}, found none", kMajor, name);
+  check(function != nullptr, Exit::device, "cuda: libcublasLt.so.{}: expected the function {}, found none",
+        kMajor, name);
 }
 
 using Key = std::tuple<int, int, int, int64_t, bool, bool>;  // rows, n, k, stride, rounded, add
@@ -58,7 +59,8 @@ struct Chosen {  // of one shape
   cublasLtMatmulAlgo_t algorithm{};
 };
 
-constexpr uint32_t kAligned{16};  // bytes, of every operand: rows of a matrix begin at any of its 16-byte pieces
+// bytes, of every operand: rows of a matrix begin at any of its 16-byte pieces
+constexpr uint32_t kAligned{16};
 constexpr size_t kShapes{512};  // a prompt has four; forgotten together
 
 }  // namespace
@@ -98,7 +100,8 @@ std::shared_ptr<Library> open_library() {
     if (library->file == nullptr) library->file = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   }
   check(library->file != nullptr, Exit::device,
-        "cuda: {}: expected the library of CUDA {} for the prefill, found none; install it, name its directory in "
+        "cuda: {}: expected the library of CUDA {} for the prefill, found none; install it, name its "
+        "directory in "
         "LD_LIBRARY_PATH, or do without: --ablate library_prefill",
         name, kMajor);
   Functions& f = library->call;
@@ -128,9 +131,11 @@ void describe(const Library& l, const MatrixProduct& p, Chosen& c) {
   const cublasOperation_t transposed = CUBLAS_OP_T;
   l.check_call(l.call.set_product(c.product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
                "cublasLtMatmulDescSetAttribute");
-  const auto layout = [&](cublasLtMatrixLayout_t& to, cudaDataType_t of, int rows, int columns, int64_t stride) {
-    l.check_call(l.call.create_layout(&to, of, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), stride),
-                 "cublasLtMatrixLayoutCreate");
+  const auto layout = [&](cublasLtMatrixLayout_t& to, cudaDataType_t of, int rows, int columns,
+                          int64_t stride) {
+    l.check_call(
+        l.call.create_layout(&to, of, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), stride),
+        "cublasLtMatrixLayoutCreate");
   };
   layout(c.w, type, p.k, p.n, p.k);
   layout(c.x, type, p.k, p.rows, p.k);
@@ -145,14 +150,16 @@ void choose(const Gemm& g, const Library& l, Chosen& c) {
   const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
-  cublasStatus_t status =
-      l.call.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+  cublasStatus_t status = l.call.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                &workspace, sizeof workspace);
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = l.call.set_preference(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
+    status = l.call.set_preference(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions,
+                                   sizeof reductions);
   for (const cublasLtMatmulPreferenceAttributes_t operand :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
-    if (status == CUBLAS_STATUS_SUCCESS) status = l.call.set_preference(preference, operand, &kAligned, sizeof kAligned);
+    if (status == CUBLAS_STATUS_SUCCESS)
+      status = l.call.set_preference(preference, operand, &kAligned, sizeof kAligned);
   }
   if (status == CUBLAS_STATUS_SUCCESS)
     status = l.call.choose(l.handle, c.product, c.w, c.x, c.d, c.d, preference, 1, &result, &found);
@@ -175,8 +182,8 @@ void multiply(Gemm& g, Queue& q, const MatrixProduct& p) {
   const Chosen& c = at->second;
   const float one = 1, before = p.add ? 1.0f : 0.0f;
   if (q.counters) ++q.counters->launches;
-  l.check_call(l.call.multiply(l.handle, c.product, &one, p.w, c.w, p.x, c.x, &before, p.d, c.d, p.d, c.d, &c.algorithm,
-                               g.workspace, static_cast<size_t>(g.workspace_bytes), q.stream),
+  l.check_call(l.call.multiply(l.handle, c.product, &one, p.w, c.w, p.x, c.x, &before, p.d, c.d, p.d, c.d,
+                               &c.algorithm, g.workspace, static_cast<size_t>(g.workspace_bytes), q.stream),
                "cublasLtMatmul");
 }
 
@@ -184,7 +191,7 @@ void multiply(Gemm& g, Queue& q, const MatrixProduct& p) {
 
 #endif
 
-// ---- operations -----------------------------------------------------------------------------------------------------------
+// ---- operations ---------------------------------------------------------------------------------
 
 namespace {
 
@@ -207,7 +214,8 @@ struct Parts {  // of the room, for at most `rows` rows at once
   int64_t widened_count = 0;
 };
 
-// K floats go in per row, `outputs` more wait in the room; half of it is for a widened slice of a matrix where one is needed.
+// K floats go in per row, `outputs` more wait in the room; half of it is for a widened slice of a matrix
+// where one is needed.
 Parts divide(const Gemm& g, const Tensor& w, int64_t outputs) {
   Parts parts;
   const int64_t K = w.columns();
@@ -293,7 +301,8 @@ bool linear_add_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Tenso
   return true;
 }
 
-bool gated_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& n, const Tensor& gate, const Tensor& up, int rows) {
+bool gated_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& n, const Tensor& gate,
+                   const Tensor& up, int rows) {
   if (!suits(g, y, x, {&gate, &up})) return false;
   const Parts parts = divide(g, gate, 2 * gate.rows());
   if (parts.rows == 0) return false;

@@ -1,5 +1,5 @@
-// What stands around the library's products: rows rounded to bf16, matrices widened to f32, gate and up combined. And the plain
-// product that the emulator runs in place of the library.
+// What stands around the library's products: rows rounded to bf16, matrices widened to f32, gate and up
+// combined. And the plain product that the emulator runs in place of the library.
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/reduce.h"
 
@@ -11,8 +11,8 @@ constexpr int kThreads{256};
 
 __device__ inline uint16_t rounded(float v) {  // to nearest even; NaN stays NaN
   const unsigned bits = __float_as_uint(v);
-  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u
-                                                                  : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+  return static_cast<uint16_t>(
+      (bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 __device__ inline float widened(uint16_t bits) { return __uint_as_float(static_cast<unsigned>(bits) << 16); }
 
@@ -37,12 +37,14 @@ __global__ void __launch_bounds__(kThreads) widen_kernel(float* to, const uint16
   if (i < count) to[i] = widened(from[i]);
 }
 
-__global__ void __launch_bounds__(kThreads) normalize_rounded_kernel(uint16_t* to, const float* from, NormArguments norm, int H) {
+__global__ void __launch_bounds__(kThreads)
+    normalize_rounded_kernel(uint16_t* to, const float* from, NormArguments norm, int H) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * H;
   normalize_rows<1>(RoundedRow{to + row}, from + row, 1, norm, H, shared<float>());
 }
 
-__global__ void __launch_bounds__(kThreads) combine_kernel(float* y, const float* gate, const float* up, int64_t count) {
+__global__ void __launch_bounds__(kThreads)
+    combine_kernel(float* y, const float* gate, const float* up, int64_t count) {
   const int64_t i = item();
   if (i < count) y[i] = activate(gate[i], Act::silu) * up[i];
 }
@@ -55,7 +57,8 @@ __global__ void __launch_bounds__(kThreads) plain_product_kernel(MatrixProduct p
   float sum = 0;
   for (int64_t k = 0; k < p.k; ++k) {
     const int64_t at_x = row * p.k + k, at_w = column * p.k + k;
-    sum = p.rounded ? fmaf(widened(static_cast<const uint16_t*>(p.x)[at_x]), widened(static_cast<const uint16_t*>(p.w)[at_w]), sum)
+    sum = p.rounded ? fmaf(widened(static_cast<const uint16_t*>(p.x)[at_x]),
+                           widened(static_cast<const uint16_t*>(p.w)[at_w]), sum)
                     : fmaf(static_cast<const float*>(p.x)[at_x], static_cast<const float*>(p.w)[at_w], sum);
   }
   float& d = p.d[row * p.stride + column];
@@ -76,9 +79,10 @@ void widen(Queue& q, float* to, const uint16_t* from, int64_t count) {
 }
 
 void normalize_rounded(Queue& q, uint16_t* to, const float* from, const Norm& norm, int rows) {
-  launch(q, "norm", normalize_rounded_kernel,
-         {.blocks = static_cast<unsigned>(rows), .threads = kThreads, .shared_bytes = kSumWarps * sizeof(float)}, to, from,
-         arguments_of(norm), static_cast<int>(norm.weight.shape[0]));
+  launch(
+      q, "norm", normalize_rounded_kernel,
+      {.blocks = static_cast<unsigned>(rows), .threads = kThreads, .shared_bytes = kSumWarps * sizeof(float)},
+      to, from, arguments_of(norm), static_cast<int>(norm.weight.shape[0]));
 }
 
 void combine(Queue& q, float* y, const float* gate, const float* up, int64_t count) {

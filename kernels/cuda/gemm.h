@@ -1,5 +1,6 @@
-// Products of many rows (the prefill) through cuBLASLt, which is loaded when the device opens; the emulator has a plain kernel
-// in its place. The library's order of summation may depend on the number of rows, so only Cuda::in_bulk() comes here.
+// Products of many rows (the prefill) through cuBLASLt, which is loaded when the device opens; the emulator
+// has a plain kernel in its place. The library's order of summation may depend on the number of rows, so only
+// Cuda::in_bulk() comes here.
 //
 //   room:  | rows going in, bf16 or f32 | gate and up, f32 | a slice of a matrix widened to f32 |
 #pragma once
@@ -28,9 +29,11 @@ constexpr int kBulkRows{8};  // fewer are read by matvec.cu in one or two passes
 std::shared_ptr<Library> open_library();
 
 // False: not for these formats or sizes; nothing was launched then.
-bool qkv_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights& w, int rows);
+bool qkv_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights& w,
+                 int rows);
 bool linear_add_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Tensor& w, int rows);
-bool gated_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows);
+bool gated_in_bulk(Gemm& g, Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate,
+                   const Tensor& up, int rows);
 
 // gemm.cu
 void round_rows(Queue& q, uint16_t* to, const float* from, int64_t count);
@@ -38,7 +41,8 @@ void normalize_rounded(Queue& q, uint16_t* to, const float* from, const Norm& no
 void widen(Queue& q, float* to, const uint16_t* from, int64_t count);
 void combine(Queue& q, float* y, const float* gate, const float* up, int64_t count);
 
-// d[rows][n] (rows `stride` apart) = x[rows][k] . w[n][k]^T, added to d or not; x and w both bf16 or both f32.
+// d[rows][n] (rows `stride` apart) = x[rows][k] . w[n][k]^T, added to d or not; x and w both bf16 or both
+// f32.
 struct MatrixProduct {
   float* d = nullptr;
   const void *x = nullptr, *w = nullptr;

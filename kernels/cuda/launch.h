@@ -1,5 +1,5 @@
-// What a kernel source needs to be CUDA under nvcc and C++ under the emulator: launch(), shared<T>(), and the check of every
-// call of the runtime. No triple angle brackets, no extern __shared__ anywhere else.
+// What a kernel source needs to be CUDA under nvcc and C++ under the emulator: launch(), shared<T>(), and the
+// check of every call of the runtime. No triple angle brackets, no extern __shared__ anywhere else.
 //
 //   launch(queue, "norm", norm_kernel, {.blocks = rows, .threads = 128, .shared_bytes = 16}, y, x, w);
 //   Shared<float> partial = shared<float>();
@@ -23,7 +23,8 @@ namespace tts {
 // Throws Exit::device with the expression and what the driver (or the emulator) said.
 void check_cuda(cudaError_t error, const char* expression, const char* file, int line);
 #define cuda_call(expression) ::tts::check_cuda((expression), #expression, __FILE__, __LINE__)
-#define cuda_status(expression) (expression)  // where the error itself is the answer, or nobody is left to tell
+// where the error itself is the answer, or nobody is left to tell
+#define cuda_status(expression) (expression)
 
 // Where work goes, and who counts it.
 struct Queue {
@@ -42,10 +43,11 @@ struct LaunchShape {
   dim3 threads = {32, 1, 1};
   size_t shared_bytes = 0;
   bool cooperative = false;  // all blocks resident at once; the launch fails when they do not fit
-  bool early = false;        // it says await_inputs() before it touches what the kernel before it wrote or still reads
+  // it says await_inputs() before it touches what the kernel before it wrote or still reads
+  bool early = false;
 };
 
-// ---- shared memory -----------------------------------------------------------------------------------------------------
+// ---- shared memory ------------------------------------------------------------------------------
 
 #if defined(TTS_EMULATOR)
 inline constexpr const char* kDeviceKind{"emulator"};
@@ -80,7 +82,7 @@ __device__ __forceinline__ Shared<U> shared_cast(T* p) {
 #endif
 #endif
 
-// ---- launch ------------------------------------------------------------------------------------------------------------
+// ---- launch -------------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -91,7 +93,8 @@ void check_argument(const char* name, size_t index, const T& argument) {
   if constexpr (std::is_pointer_v<T>) {
     why = emulator::refuse_pointer(argument);
   } else if constexpr (std::is_class_v<T>) {
-#if __has_builtin(__builtin_clear_padding)  // without it old pointers between the members would be taken for new ones
+// without it old pointers between the members would be taken for new ones
+#if __has_builtin(__builtin_clear_padding)
     T copy = argument;
     __builtin_clear_padding(&copy);
     why = emulator::refuse_words(&copy, sizeof copy);
@@ -101,8 +104,8 @@ void check_argument(const char* name, size_t index, const T& argument) {
 }
 
 template <class... P, size_t... I>
-void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape, const std::tuple<P...>& arguments,
-            std::index_sequence<I...>) {
+void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape,
+            const std::tuple<P...>& arguments, std::index_sequence<I...>) {
   (check_argument(name, I, std::get<I>(arguments)), ...);
   cuda_call(emulator::enqueue_kernel(queue.stream, name,
                                      {shape.blocks, shape.threads, shape.shared_bytes, shape.cooperative},
@@ -110,7 +113,8 @@ void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchSh
                                        emulator::current_thread->awaits = early;
                                        std::apply(kernel, arguments);
                                        if (emulator::current_thread->awaits) {
-                                         emulator::fault("a kernel that may start early never waited for its inputs");
+                                         emulator::fault(
+                                             "a kernel that may start early never waited for its inputs");
                                        }
                                      }));
 }
@@ -118,16 +122,18 @@ void submit(Queue& queue, const char* name, void (*kernel)(P...), const LaunchSh
 inline constexpr size_t kSharedWithoutAsking{48 << 10};
 
 template <class... P, size_t... I>
-void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& shape, std::tuple<P...> arguments,
-            std::index_sequence<I...>) {
+void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& shape,
+            std::tuple<P...> arguments, std::index_sequence<I...>) {
   void* pointers[sizeof...(P) + 1] = {static_cast<void*>(&std::get<I>(arguments))...};
   const void* function = reinterpret_cast<const void*>(kernel);
-  if (shape.shared_bytes > kSharedWithoutAsking) {
+  const size_t bytes = shape.shared_bytes;
+  if (bytes > kSharedWithoutAsking) {
     cuda_call(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(shape.shared_bytes)));
+                                   static_cast<int>(bytes)));
   }
   if (shape.cooperative) {
-    cuda_call(cudaLaunchCooperativeKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
+    cuda_call(cudaLaunchCooperativeKernel(function, shape.blocks, shape.threads, pointers, bytes,
+                                          queue.stream));
   } else if (shape.early && queue.early) {
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
@@ -135,13 +141,13 @@ void submit(Queue& queue, const char*, void (*kernel)(P...), const LaunchShape& 
     cudaLaunchConfig_t config{};
     config.gridDim = shape.blocks;
     config.blockDim = shape.threads;
-    config.dynamicSmemBytes = shape.shared_bytes;
+    config.dynamicSmemBytes = bytes;
     config.stream = queue.stream;
     config.attrs = &attribute;
     config.numAttrs = 1;
     cuda_call(cudaLaunchKernelExC(&config, function, pointers));
   } else {
-    cuda_call(cudaLaunchKernel(function, shape.blocks, shape.threads, pointers, shape.shared_bytes, queue.stream));
+    cuda_call(cudaLaunchKernel(function, shape.blocks, shape.threads, pointers, bytes, queue.stream));
   }
 }
 #endif
@@ -157,8 +163,8 @@ cudaError_t resident_blocks(int* blocks, void (*kernel)(P...), int threads, size
 #else
   const void* function = reinterpret_cast<const void*>(kernel);
   if (shared_bytes > detail::kSharedWithoutAsking) {
-    const cudaError_t error = cuda_status(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                               static_cast<int>(shared_bytes)));
+    const cudaError_t error = cuda_status(cudaFuncSetAttribute(
+        function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
     if (error != cudaSuccess) return error;
   }
   return cuda_status(cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, threads, shared_bytes));
@@ -166,7 +172,8 @@ cudaError_t resident_blocks(int* blocks, void (*kernel)(P...), int threads, size
 }
 
 template <class... P, class... A>
-void launch(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape, A&&... arguments) {
+void launch(Queue& queue, const char* name, void (*kernel)(P...), const LaunchShape& shape,
+            A&&... arguments) {
   if (queue.counters) ++queue.counters->launches;
   detail::submit(queue, name, kernel, shape, std::tuple<P...>(std::forward<A>(arguments)...),
                  std::index_sequence_for<P...>{});

@@ -1,10 +1,12 @@
-// Products of a few rows with a matrix that is read once: the time is the time of its bytes. A warp owns R output rows and
-// reads them in pieces of 16 bytes, several loads ahead of their use; lane l takes pieces l, l+32, ... of every row.
+// Products of a few rows with a matrix that is read once: the time is the time of its bytes. A warp owns R
+// output rows and reads them in pieces of 16 bytes, several loads ahead of their use; lane l takes pieces l,
+// l+32, ... of every row.
 //
 //   block: 4 warps, R rows each          grid.x: output rows       grid.y: groups of N input rows
 //
-// The sum of an output is taken in one order (pieces of a lane, then lanes 16, 8, 4, 2, 1 apart) whatever R, N and the number
-// of rows are. The norm in front (qkv, gated) is recomputed by every block: 4 to 8 KB from the caches against one launch.
+// The sum of an output is taken in one order (pieces of a lane, then lanes 16, 8, 4, 2, 1 apart) whatever R,
+// N and the number of rows are. The norm in front (qkv, gated) is recomputed by every block: 4 to 8 KB from
+// the caches against one launch.
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/product.h"
 
@@ -72,9 +74,12 @@ bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0
 
 template <DType F, Kind kKind, int R, int N, bool Aligned>
 void launch_product(Queue& q, const char* name, const Product& p) {
-  const size_t staged = kKind == Kind::plain ? 0 : (static_cast<size_t>(N) * static_cast<size_t>(p.K + kWarps)) * sizeof(float);
+  const size_t staged =
+      kKind == Kind::plain ? 0 : (static_cast<size_t>(N) * static_cast<size_t>(p.K + kWarps)) * sizeof(float);
   launch(q, name, product_kernel<F, kKind, R, N, Aligned>,
-         {.blocks = {blocks_for(p.M, kWarps * R), blocks_for(p.rows, N)}, .threads = kThreads, .shared_bytes = staged,
+         {.blocks = {blocks_for(p.M, kWarps * R), blocks_for(p.rows, N)},
+          .threads = kThreads,
+          .shared_bytes = staged,
           .early = true},
          p);
 }
@@ -88,7 +93,8 @@ void run_product(Queue& q, const char* name, DType format, const Product& p) {
     const bool share = kKind == Kind::plain || static_cast<size_t>(4 * p.K) * sizeof(float) <= kStagedBytes;
     if (!aligned) return launch_product<F, kKind, 1, 1, false>(q, name, p);
     if (p.rows > 1 && share) return launch_product<F, kKind, 2, 4, true>(q, name, p);
-    // Two rows per warp halve the reads of x, one keeps more warps busy: 32 rows per multiprocessor are 8 warps of each kind.
+    // Two rows per warp halve the reads of x, one keeps more warps busy: 32 rows per multiprocessor are 8
+    // warps of each kind.
     if (p.M >= 32 * q.multiprocessors) return launch_product<F, kKind, 2, 1, true>(q, name, p);
     launch_product<F, kKind, 1, 1, true>(q, name, p);
   });
@@ -114,7 +120,8 @@ void linear(Queue& q, float* y, const float* x, const Tensor& w, const Tensor& b
   run_product<Kind::plain>(q, "linear", w.dtype, p);
 }
 
-void linear_add(Queue& q, float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale, int rows) {
+void linear_add(Queue& q, float* y, const float* x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                int rows) {
   Product p = product(y, x, w, rows);
   p.bias = bias.f32();
   p.scale = scale.f32();
@@ -145,7 +152,8 @@ void qkv(Queue& q, float* y, const float* x, const Norm& norm, const QkvWeights&
   run_product<Kind::normed>(q, "qkv", w.q.dtype, p);
 }
 
-void gated(Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up, int rows) {
+void gated(Queue& q, float* y, const float* x, const Norm& norm, const Tensor& gate, const Tensor& up,
+           int rows) {
   Product p = product(y, x, gate, rows);
   p.norm = arguments_of(norm);
   if (gate.dtype == up.dtype) {

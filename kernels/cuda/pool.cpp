@@ -24,7 +24,8 @@ void* Pool::take(int64_t bytes) {
 
 bool Pool::give(void* memory) {
   const auto* at = static_cast<std::byte*>(memory);
-  const auto piece = begin_ && at >= begin_ && at < begin_ + bytes_ ? pieces_.find(at - begin_) : pieces_.end();
+  const auto piece =
+      begin_ && at >= begin_ && at < begin_ + bytes_ ? pieces_.find(at - begin_) : pieces_.end();
   if (piece == pieces_.end()) return false;
   used_ -= piece->second;
   auto gap = gaps_.emplace(piece->first, piece->second).first;

@@ -1,6 +1,6 @@
-// One large allocation that is cut into pieces on the host: device memory is taken once, at the start, and what comes and goes
-// later (an utterance's memory, scratch of a load) costs no call of the driver. First fit by address; neighbours that are given
-// back join again.
+// One large allocation that is cut into pieces on the host: device memory is taken once, at the start, and
+// what comes and goes later (an utterance's memory, scratch of a load) costs no call of the driver. First fit
+// by address; neighbours that are given back join again.
 #pragma once
 
 #include <cstddef>

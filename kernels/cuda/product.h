@@ -1,5 +1,5 @@
-// The inside of a product with a matrix: one warp, R matrix rows, N input rows. Shared by matvec.cu and frame.cu, so that both
-// give the same bits.
+// The inside of a product with a matrix: one warp, R matrix rows, N input rows. Shared by matvec.cu and
+// frame.cu, so that both give the same bits.
 #pragma once
 
 #include "kernels/cuda/format.h"
@@ -7,8 +7,8 @@
 
 namespace tts::cuda {
 
-// Loads of 16 bytes in flight per lane, over the R rows of its warp: 8 warps of a multiprocessor then have 32 KB under way, 4 MB
-// on 132 of them, which is what hides 0.8 us of latency at 4.8 TB/s.
+// Loads of 16 bytes in flight per lane, over the R rows of its warp: 8 warps of a multiprocessor then have 32
+// KB under way, 4 MB on 132 of them, which is what hides 0.8 us of latency at 4.8 TB/s.
 constexpr int kInFlight{8};
 template <int R>
 inline constexpr int kAhead = R >= kInFlight ? 1 : kInFlight / R;
@@ -42,19 +42,22 @@ __device__ inline float4 load_x(const float* x) { return load4(x); }
 __device__ inline float4 load_x(Shared<float> x) { return load4(x); }
 #endif
 
-// One warp asks for R rows: they are on their way into the second-level cache while inputs are still made or waited for.
+// One warp asks for R rows: they are on their way into the second-level cache while inputs are still made or
+// waited for.
 template <DType F, int R>
 __device__ inline void prefetch_rows(const Matrix* const (&w)[R], const int (&m)[R], int K) {
   const int64_t bytes = row_bytes<F>(K);
   for (int r = 0; r < R; ++r) {
     const char* row = static_cast<const char*>(w[r]->data) + m[r] * bytes;
-    for (int64_t at = int64_t{threadIdx.x % kWarp} * kLine; at < bytes; at += kWarp * kLine) prefetch_to_l2(row + at);
+    for (int64_t at = int64_t{threadIdx.x % kWarp} * kLine; at < bytes; at += kWarp * kLine)
+      prefetch_to_l2(row + at);
   }
 }
 
 // sum[r][n] += w[r] . x[n], this lane's pieces
 template <DType F, int R, int N, class X>
-__device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N], int K) {
+__device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N],
+                         int K) {
   constexpr int C = kPiece<F>;
   const int pieces = K / C, lane = static_cast<int>(threadIdx.x) % kWarp;
   const char* row[R];
@@ -104,8 +107,8 @@ __device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const
 
 // The same for rows that are not multiples of 16 bytes: lane l takes weights l, l+32, ...
 template <DType F, int R, int N, class X>
-__device__ void multiply_unaligned(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N],
-                                   int K) {
+__device__ void multiply_unaligned(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R],
+                                   const X (&x)[N], int K) {
   for (int k = static_cast<int>(threadIdx.x) % kWarp; k < K; k += kWarp) {
     for (int r = 0; r < R; ++r) {
       const float v = weight_at<F>(*w[r], m[r], k);

@@ -9,13 +9,13 @@ namespace tts::cuda {
 
 constexpr int kWarp{32};
 
-// Floating-point sums are taken by the first four warps of a block of any size: their order, and so every bit, is the same in
-// the kernels of one operation and in the kernel of a whole frame.
+// Floating-point sums are taken by the first four warps of a block of any size: their order, and so every
+// bit, is the same in the kernels of one operation and in the kernel of a whole frame.
 constexpr int kSumWarps{4};
 constexpr int kSumThreads{kSumWarps * kWarp};
 
-// Sums over the first kSumThreads threads of each v[i], for all threads of the block; `scratch` holds N floats per summing
-// warp. Warps are added in ascending order.
+// Sums over the first kSumThreads threads of each v[i], for all threads of the block; `scratch` holds N
+// floats per summing warp. Warps are added in ascending order.
 template <int N>
 __device__ void block_sum(float (&v)[N], Shared<float> scratch) {
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
@@ -43,7 +43,8 @@ inline NormArguments arguments_of(const Norm& norm) { return {norm.weight.f32(),
 
 // to[n][H] = norm(x[n][H]) for n < N rows; rows past the last one repeat it. `to` is shared or device memory.
 template <int N, class Out>
-__device__ void normalize_rows(Out to, const float* x, int rows, const NormArguments& norm, int H, Shared<float> scratch) {
+__device__ void normalize_rows(Out to, const float* x, int rows, const NormArguments& norm, int H,
+                               Shared<float> scratch) {
   float mean[N] = {}, square[N] = {};
   const int step = static_cast<int>(blockDim.x), first = static_cast<int>(threadIdx.x);
   const auto row = [&](int n) { return x + static_cast<int64_t>(n < rows ? n : rows - 1) * H; };
@@ -84,6 +85,8 @@ __device__ inline float activate(float x, Act act) {
   return x;
 }
 
-inline unsigned blocks_for(int64_t items, int64_t per_block) { return static_cast<unsigned>((items + per_block - 1) / per_block); }
+inline unsigned blocks_for(int64_t items, int64_t per_block) {
+  return static_cast<unsigned>((items + per_block - 1) / per_block);
+}
 
 }  // namespace tts::cuda

@@ -22,9 +22,10 @@ sample_kernel(SampleState state, const float* logits, int group, int V) {
 
 void sample(Queue& q, const SampleState& state, const float* logits, int group, int V) {
   const int threads = V < kThreads ? (V + kWarp - 1) / kWarp * kWarp : kThreads;
-  launch(q, "sample", sample_kernel, {.threads = static_cast<unsigned>(threads), .shared_bytes = draw_shared_bytes(threads),
-          .early = true},
-         state, logits, group, V);
+  launch(
+      q, "sample", sample_kernel,
+      {.threads = static_cast<unsigned>(threads), .shared_bytes = draw_shared_bytes(threads), .early = true},
+      state, logits, group, V);
 }
 
 }  // namespace tts::cuda

@@ -38,7 +38,8 @@ Cuda::Ceilings Cuda::measure_ceilings() {
   int kilohertz = 0;
   cuda_call(cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, state_->index));
   constexpr double kLanes{128};  // of a multiprocessor, one fused multiply-add each; 64 on 8.0
-  most.gflop_s = p.multiProcessorCount * (p.major == 8 && p.minor == 0 ? kLanes / 2 : kLanes) * 2 * kilohertz / 1e6;
+  most.gflop_s =
+      p.multiProcessorCount * (p.major == 8 && p.minor == 0 ? kLanes / 2 : kLanes) * 2 * kilohertz / 1e6;
 #endif
   return most;
 }

@@ -1,4 +1,5 @@
-// Stacks and the switch between them (context.h). The new stack is laid out as if it had once called switch_stack:
+// Stacks and the switch between them (context.h). The new stack is laid out as if it had once called
+// switch_stack:
 //
 //   top  ├─ 0 (no caller)
 //        ├─ entry            popped by `ret` (x86-64) or loaded into the link register (AArch64)
@@ -98,7 +99,8 @@ thread_local Context* leaving = nullptr;  // where the running context was enter
 // One page below the stack stays closed: a kernel that overflows its stack stops there.
 std::byte* map_stack() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* memory = mmap(nullptr, kStackBytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, kStackBytes + page, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   check(memory != MAP_FAILED, Exit::device, "emulator: no memory for a stack of {} bytes", kStackBytes);
   check(mprotect(memory, page, PROT_NONE) == 0, Exit::device, "emulator: cannot protect the end of a stack");
   return static_cast<std::byte*>(memory) + page;
@@ -110,7 +112,8 @@ void make_context(Context& context, void (*entry)()) {
   if (context.stack == nullptr) context.stack = map_stack();
   context.stack_bytes = kStackBytes;
 #if defined(TTS_FIBER_ASAN)
-  ASAN_UNPOISON_MEMORY_REGION(context.stack, context.stack_bytes);  // frames of a kernel that was ended by a fault
+  // frames of a kernel that was ended by a fault
+  ASAN_UNPOISON_MEMORY_REGION(context.stack, context.stack_bytes);
   context.shadow_stack = nullptr;
 #endif
 #if defined(TTS_FIBER_TSAN)

@@ -1,5 +1,6 @@
-// Switching between stacks. x86-64 and AArch64: the registers that a call keeps, and the stack pointer, about 20 ns;
-// elsewhere ucontext. The sanitizers are told of every switch, or they would mistake it for corruption.
+// Switching between stacks. x86-64 and AArch64: the registers that a call keeps, and the stack pointer, about
+// 20 ns; elsewhere ucontext. The sanitizers are told of every switch, or they would mistake it for
+// corruption.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
-// The CUDA language subset of our kernels for a host compiler: qualifiers, indices, barriers, warp functions, atomics, vector
-// and 16-bit types. Warp functions take the full mask only; shared memory is reached through Shared<T> (cuda/launch.h), which
-// checks every access. Whatever a kernel needs beyond this is added here together with its case in tests/emulator_test.cpp.
+// The CUDA language subset of our kernels for a host compiler: qualifiers, indices, barriers, warp functions,
+// atomics, vector and 16-bit types. Warp functions take the full mask only; shared memory is reached through
+// Shared<T> (cuda/launch.h), which checks every access. Whatever a kernel needs beyond this is added here
+// together with its case in tests/emulator_test.cpp.
 #pragma once
 
 #include "kernels/emulator/execution.h"
@@ -13,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-// ---- qualifiers and indices ------------------------------------------------------------------------------------------
+// ---- qualifiers and indices ---------------------------------------------------------------------
 
 #define __global__ static
 #define __device__
@@ -31,25 +32,30 @@
 #define __syncthreads() ::tts::emulator::sync_threads(__FILE__, __LINE__)
 #define __syncwarp() ((void)::tts::emulator::gather_warp(0, ~0u, TTS_EMULATOR_SITE("__syncwarp")))
 #define __shfl_sync(mask, v, lane) ::tts::emulator::shuffle(mask, v, lane, TTS_EMULATOR_SITE("__shfl_sync"))
-#define __shfl_xor_sync(mask, v, x) \
-  ::tts::emulator::shuffle(mask, v, ::tts::emulator::current_thread->lane ^ (x), TTS_EMULATOR_SITE("__shfl_xor_sync"))
-#define __shfl_down_sync(mask, v, n)                                                                      \
-  ::tts::emulator::shuffle(mask, v, ::tts::emulator::clamp_lane(::tts::emulator::current_thread->lane + (n)), \
+#define __shfl_xor_sync(mask, v, x)                                              \
+  ::tts::emulator::shuffle(mask, v, ::tts::emulator::current_thread->lane ^ (x), \
+                           TTS_EMULATOR_SITE("__shfl_xor_sync"))
+#define __shfl_down_sync(mask, v, n)                                                                 \
+  ::tts::emulator::shuffle(mask, v,                                                                  \
+                           ::tts::emulator::clamp_lane(::tts::emulator::current_thread->lane + (n)), \
                            TTS_EMULATOR_SITE("__shfl_down_sync"))
-#define __shfl_up_sync(mask, v, n)                                                                        \
-  ::tts::emulator::shuffle(mask, v, ::tts::emulator::clamp_lane(::tts::emulator::current_thread->lane - (n)), \
+#define __shfl_up_sync(mask, v, n)                                                                   \
+  ::tts::emulator::shuffle(mask, v,                                                                  \
+                           ::tts::emulator::clamp_lane(::tts::emulator::current_thread->lane - (n)), \
                            TTS_EMULATOR_SITE("__shfl_up_sync"))
 #define __ballot_sync(mask, p) ::tts::emulator::ballot(mask, p, TTS_EMULATOR_SITE("__ballot_sync"))
 #define __any_sync(mask, p) (::tts::emulator::ballot(mask, p, TTS_EMULATOR_SITE("__any_sync")) != 0u)
 #define __all_sync(mask, p) (::tts::emulator::ballot(mask, p, TTS_EMULATOR_SITE("__all_sync")) == ~0u)
-#define __reduce_add_sync(mask, v) ::tts::emulator::reduce_add(mask, v, TTS_EMULATOR_SITE("__reduce_add_sync"))
-#define __reduce_max_sync(mask, v) ::tts::emulator::reduce_max(mask, v, TTS_EMULATOR_SITE("__reduce_max_sync"))
+#define __reduce_add_sync(mask, v) \
+  ::tts::emulator::reduce_add(mask, v, TTS_EMULATOR_SITE("__reduce_add_sync"))
+#define __reduce_max_sync(mask, v) \
+  ::tts::emulator::reduce_max(mask, v, TTS_EMULATOR_SITE("__reduce_max_sync"))
 
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline void __threadfence_system() {}
 
-// ---- vector types ----------------------------------------------------------------------------------------------------
+// ---- vector types -------------------------------------------------------------------------------
 
 struct alignas(8) float2 {
   float x, y;
@@ -74,7 +80,7 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
-// ---- 16-bit types ----------------------------------------------------------------------------------------------------
+// ---- 16-bit types -------------------------------------------------------------------------------
 
 struct __nv_bfloat16 {
   uint16_t bits;
@@ -87,7 +93,7 @@ __nv_bfloat16 __float2bfloat16(float x);  // to nearest, ties to even
 float __half2float(__half x);
 __half __float2half(float x);             // to nearest, ties to even
 
-// ---- arithmetic ------------------------------------------------------------------------------------------------------
+// ---- arithmetic ---------------------------------------------------------------------------------
 
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
@@ -97,7 +103,8 @@ inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return x == 0 ? 0 : 1 + std::countr_zero(static_cast<unsigned>(x)); }
 inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
 #if defined(__x86_64__)
-// The instruction where the processor has it: the compiler may not assume it, and a call per product is most of a kernel.
+// The instruction where the processor has it: the compiler may not assume it, and a call per product is most
+// of a kernel.
 namespace tts {
 inline const bool kHasFma = __builtin_cpu_supports("fma");
 inline float fmaf(float a, float b, float c) {
@@ -114,7 +121,7 @@ T __ldg(const T* p) {
 using std::max;
 using std::min;
 
-// ---- atomics: fibers of one host thread, so plain operations are indivisible ---------------------------------------------
+// ---- atomics: fibers of one host thread, so plain operations are indivisible --------------------
 
 template <class T>
 T atomicAdd(T* at, std::type_identity_t<T> v) {
@@ -155,7 +162,7 @@ T atomicCAS(T* at, std::type_identity_t<T> expected, std::type_identity_t<T> v) 
 
 namespace tts::emulator {
 
-// ---- warp functions ----------------------------------------------------------------------------------------------------
+// ---- warp functions -----------------------------------------------------------------------------
 
 inline int clamp_lane(int lane) { return lane < 0 || lane > 31 ? current_thread->lane : lane; }
 
@@ -191,7 +198,7 @@ inline unsigned reduce_max(unsigned mask, unsigned value, Site site) {
   }));
 }
 
-// ---- shared memory -----------------------------------------------------------------------------------------------------
+// ---- shared memory ------------------------------------------------------------------------------
 
 // One element of shared memory: reading and writing it is checked.
 template <class T>

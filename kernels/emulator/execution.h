@@ -1,5 +1,6 @@
-// How the emulator runs a grid: one fiber per CUDA thread, all on the host thread that launches. A scheduler with a seed picks
-// the next runnable thread at random, so a missing barrier shows. Faults end the launch and become a sticky error.
+// How the emulator runs a grid: one fiber per CUDA thread, all on the host thread that launches. A scheduler
+// with a seed picks the next runnable thread at random, so a missing barrier shows. Faults end the launch and
+// become a sticky error.
 //
 //   Grid ── Block ── Warp (32 lanes) ── Thread ── Fiber (only while the thread is started and not finished)
 //            └── shared memory + one ShadowWord per 4 bytes: who wrote and read it since which barrier
@@ -61,7 +62,8 @@ struct Thread {
 };
 
 struct ShadowWord {
-  uint32_t write_epoch = 0, read_epoch = 0;            // of the block; smaller than first_epoch: not in this block
+  // of the block; smaller than first_epoch: not in this block
+  uint32_t write_epoch = 0, read_epoch = 0;
   uint32_t write_warp_epoch = 0, read_warp_epoch = 0;
   uint16_t writer = 0, reader = 0;
 };
@@ -101,7 +103,8 @@ std::string run_grid(const char* name, const Shape& shape, const std::function<v
 // ---- called by kernels, through cuda_emulator.h
 [[noreturn]] void fault(std::string what);
 void sync_threads(const char* file, int line);
-const uint64_t* gather_warp(uint64_t value, unsigned mask, Site site, void (*reduce)(Warp&, int parity) = nullptr);
+const uint64_t* gather_warp(uint64_t value, unsigned mask, Site site,
+                            void (*reduce)(Warp&, int parity) = nullptr);
 uint64_t reduce_warp(uint64_t value, unsigned mask, Site site, void (*reduce)(Warp&, int parity));
 void spin();                               // this thread waits for another one
 int64_t steps();                           // scheduling decisions of this launch: the emulated clock
@@ -112,7 +115,8 @@ void check_shadow(std::byte* at, size_t bytes, bool write);
 
 [[noreturn]] void refuse_access(std::byte* at, bool inside);
 
-// The fast path stands in the kernel's own loops; a call for every access was a fifth of the time of all kernels.
+// The fast path stands in the kernel's own loops; a call for every access was a fifth of the time of all
+// kernels.
 [[gnu::always_inline]] inline std::byte* touch_shared(std::byte* at, size_t bytes, bool write) {
   const SharedRange& range = current_shared;
   const size_t offset = static_cast<size_t>(at - range.begin);

@@ -1,8 +1,9 @@
-// The scheduler: which thread runs next, barriers, warp collectives, and the reports when a kernel breaks the rules.
+// The scheduler: which thread runs next, barriers, warp collectives, and the reports when a kernel breaks the
+// rules.
 //
-// A thread needs a fiber only from its first instruction to its last. A fiber whose thread has ended takes the next thread
-// that was not started yet without any switch, so kernels without barriers cost no switches at all. A thread that waits
-// picks its successor itself: a barrier costs one switch per thread.
+// A thread needs a fiber only from its first instruction to its last. A fiber whose thread has ended takes
+// the next thread that was not started yet without any switch, so kernels without barriers cost no switches
+// at all. A thread that waits picks its successor itself: a barrier costs one switch per thread.
 #include "kernels/emulator/context.h"
 #include "kernels/emulator/execution.h"
 
@@ -110,7 +111,8 @@ void enter_fiber();
 
 void set_current(Thread* thread) {
   current_thread = thread;
-  if (thread) current_shared = {thread->block->shared_begin, thread->block->shared_bytes, thread->block->checked};
+  if (thread)
+    current_shared = {thread->block->shared_begin, thread->block->shared_bytes, thread->block->checked};
 }
 
 Fiber* idle_fiber(Scheduler& s) {
@@ -145,7 +147,8 @@ void end_thread(Scheduler& s, Thread* thread) {
   ++block.exited;
   s.spins = 0;
   if (block.arrived > 0 && block.arrived + block.exited == block.threads) {
-    end_launch(s, format("divergent barrier: {} ended, others wait in {}", place(*thread), place(block.site)));
+    end_launch(s,
+               format("divergent barrier: {} ended, others wait in {}", place(*thread), place(block.site)));
   }
   thread->fiber = nullptr;
 }
@@ -180,14 +183,16 @@ void enter_fiber() {
 }
 
 void prepare_block(Scheduler& s, Block& block, const Shape& shape, unsigned linear, std::byte* shared) {
-  block.index = {linear % shape.grid.x, linear / shape.grid.x % shape.grid.y, linear / shape.grid.x / shape.grid.y};
+  block.index = {linear % shape.grid.x, linear / shape.grid.x % shape.grid.y,
+                 linear / shape.grid.x / shape.grid.y};
   block.threads = static_cast<int>(shape.block.x * shape.block.y * shape.block.z);
   block.arrived = block.exited = 0;
   block.waiting.clear();
   block.shared_begin = shared;
   block.shared_bytes = shape.shared_bytes;
   memset(shared, 0xff, shape.shared_bytes);  // NaN: what an earlier block left must not look like a result
-  // All of the first blocks and a few of the others: what one block does wrong the others do too, and every checked word costs.
+  // All of the first blocks and a few of the others: what one block does wrong the others do too, and every
+  // checked word costs.
   block.checked = options().check_shared && (s.prepared++ < kCheckedBlocks || draw(s, kCheckedShare) == 0);
   block.first_epoch = block.epoch = ++s.epoch;
   if (block.shadow.size() < shape.shared_bytes / 4 + 1) block.shadow.assign(shape.shared_bytes / 4 + 1, {});
@@ -266,7 +271,8 @@ std::string run_grid(const char* name, const Shape& shape, const std::function<v
     for (unsigned b = 0; b < blocks; ++b) prepare_block(s, s.blocks[b], shape, b, shared + b * stride);
     run_resident(s);
   } else {
-    // A stride that shares no factor with the number of blocks visits each once, in an order nobody can rely on.
+    // A stride that shares no factor with the number of blocks visits each once, in an order nobody can rely
+    // on.
     unsigned step = options().permute ? 2 * draw(s, blocks) + 1 : 1;
     while (std::gcd(step, blocks) != 1) step += 2;
     unsigned at = options().permute ? draw(s, blocks) : 0;
@@ -290,7 +296,8 @@ int64_t steps() { return scheduler().steps; }
 
 void refuse_access(std::byte* at, bool inside) {
   const Block& block = *current_thread->block;
-  if (!inside) fault(format("shared memory overrun: byte {} of {}", at - block.shared_begin, block.shared_bytes));
+  if (!inside)
+    fault(format("shared memory overrun: byte {} of {}", at - block.shared_begin, block.shared_bytes));
   fault(format("misaligned access to shared memory: byte {}", at - block.shared_begin));
 }
 
@@ -354,7 +361,8 @@ void spin() {
   Scheduler& s = scheduler();
   Thread* self = current_thread;
   self->site = {"a spin loop", "", 0};
-  if (++s.spins > kSpinsWithoutProgress) end_launch(s, deadlock_report(s, "deadlock: the threads that can run only spin"));
+  if (++s.spins > kSpinsWithoutProgress)
+    end_launch(s, deadlock_report(s, "deadlock: the threads that can run only spin"));
   s.ready.push_back(self);
   run_others(s, self, "");
 }
@@ -382,8 +390,8 @@ void wait_copies(int groups_in_flight) {
   self->copies.resize(kept);
 }
 
-// A word may be read after a write of the same thread, of an earlier barrier interval, or, inside a warp, of an earlier
-// collective; a write must not meet foreign reads or writes of the same interval.
+// A word may be read after a write of the same thread, of an earlier barrier interval, or, inside a warp, of
+// an earlier collective; a write must not meet foreign reads or writes of the same interval.
 void check_shadow(std::byte* at, size_t bytes, bool write) {
   constexpr uint16_t kSeveral{0xffff};
   Thread& self = *current_thread;
@@ -398,8 +406,9 @@ void check_shadow(std::byte* at, size_t bytes, bool write) {
     if (write) {
       const bool after_reads = orders(shadow.reader, shadow.read_epoch, shadow.read_warp_epoch);
       if (!after_reads || !orders(shadow.writer, shadow.write_epoch, shadow.write_warp_epoch)) {
-        fault(format("race in shared memory: byte {} is written, and {} by thread {} without a barrier between", word * 4,
-                     after_reads ? "written" : "read", after_reads ? shadow.writer : shadow.reader));
+        fault(
+            format("race in shared memory: byte {} is written, and {} by thread {} without a barrier between",
+                   word * 4, after_reads ? "written" : "read", after_reads ? shadow.writer : shadow.reader));
       }
       shadow.writer = static_cast<uint16_t>(self.linear);
       shadow.write_epoch = block.epoch;
@@ -409,8 +418,9 @@ void check_shadow(std::byte* at, size_t bytes, bool write) {
         fault(format("shared memory: byte {} is read but was never written", word * 4));
       }
       if (!orders(shadow.writer, shadow.write_epoch, shadow.write_warp_epoch)) {
-        fault(format("race in shared memory: byte {} is read, and written by thread {} without a barrier between",
-                     word * 4, shadow.writer));
+        fault(format(
+            "race in shared memory: byte {} is read, and written by thread {} without a barrier between",
+            word * 4, shadow.writer));
       }
       const bool alone = orders(shadow.reader, shadow.read_epoch, shadow.read_warp_epoch);
       const bool same_warp = shadow.reader != kSeveral && shadow.reader / 32 == self.linear / 32;

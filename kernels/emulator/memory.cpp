@@ -1,4 +1,5 @@
-// One range of addresses is the device's memory. Allocations lie in it with a red zone behind each; fresh memory holds NaN.
+// One range of addresses is the device's memory. Allocations lie in it with a red zone behind each; fresh
+// memory holds NaN.
 //
 //   [ allocation | red zone 256 bytes ][ allocation | red zone ] ...   all of it closed to host code
 #include "kernels/emulator/memory.h"
@@ -116,7 +117,8 @@ void add_hole(Memory& m, std::byte* at, size_t bytes) {
   m.holes[at] = bytes;
 }
 
-const std::pair<std::byte* const, size_t>* containing(const std::map<std::byte*, size_t>& map, const void* at) {
+const std::pair<std::byte* const, size_t>* containing(const std::map<std::byte*, size_t>& map,
+                                                      const void* at) {
   std::byte* byte = static_cast<std::byte*>(const_cast<void*>(at));
   auto next = map.upper_bound(byte);
   if (next == map.begin()) return nullptr;
@@ -129,7 +131,8 @@ size_t padded(size_t bytes) { return (bytes + 255) / 256 * 256 + kRedZone; }
 }  // namespace
 
 std::recursive_mutex& machine_lock() {
-  static std::recursive_mutex* the = new std::recursive_mutex;  // outlives every static that still frees memory
+  // outlives every static that still frees memory
+  static std::recursive_mutex* the = new std::recursive_mutex;
   return *the;
 }
 
@@ -165,11 +168,13 @@ std::string refuse_pointer(const void* pointer) {
   const Guard guard(machine_lock());
   if (pointer == nullptr || containing(m.live, pointer) || containing(m.pinned, pointer)) return {};
   const std::byte* at = static_cast<const std::byte*>(pointer);
-  if (m.base && at >= m.base && at < m.base + kReserved) return "points to device memory that is not allocated";
+  if (m.base && at >= m.base && at < m.base + kReserved)
+    return "points to device memory that is not allocated";
   return "points to pageable host memory";
 }
 
-// A word of a struct is taken for a pointer when it is an address of mapped memory above 4 GiB; numbers are not.
+// A word of a struct is taken for a pointer when it is an address of mapped memory above 4 GiB; numbers are
+// not.
 std::string refuse_words(const void* object, size_t bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   for (size_t at = 0; at + 8 <= bytes; at += 8) {

@@ -1,5 +1,5 @@
-// Device and pinned memory of the emulated machine. Device memory is closed (PROT_NONE) while host code runs: touching it
-// there ends the program with a report; it is open while queued work is executed.
+// Device and pinned memory of the emulated machine. Device memory is closed (PROT_NONE) while host code runs:
+// touching it there ends the program with a report; it is open while queued work is executed.
 #pragma once
 
 #include "kernels/emulator/runtime.h"

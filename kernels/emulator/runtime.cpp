@@ -1,7 +1,7 @@
 // Streams, events, graphs and errors of the emulated machine (runtime.h). Its memory is in memory.cpp.
 //
-// One lock guards the machine. Work is executed by the host thread that pumps: one that waits for a stream, asks for its
-// state, or has put more than kQueueLimit pieces of work into it.
+// One lock guards the machine. Work is executed by the host thread that pumps: one that waits for a stream,
+// asks for its state, or has put more than kQueueLimit pieces of work into it.
 #include "kernels/emulator/runtime.h"
 
 #include "kernels/emulator/execution.h"
@@ -137,7 +137,8 @@ void drain_all() {
 
 void count_allocation() { ++machine().counts.allocations; }
 
-cudaError_t enqueue_kernel(cudaStream_t stream, const char* name, const Shape& shape, std::function<void()> body) {
+cudaError_t enqueue_kernel(cudaStream_t stream, const char* name, const Shape& shape,
+                           std::function<void()> body) {
   Machine& m = machine();
   const Guard guard(machine_lock());
   if (shape.shared_bytes > kSharedPerBlock) return cudaErrorInvalidConfiguration;
@@ -145,7 +146,8 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const char* name, const Shape& s
     int per_multiprocessor = 0;
     const int threads = static_cast<int>(shape.block.x * shape.block.y * shape.block.z);
     max_resident_blocks(&per_multiprocessor, threads, shape.shared_bytes);
-    if (shape.grid.x * shape.grid.y * shape.grid.z > static_cast<unsigned>(per_multiprocessor * kMultiprocessors)) {
+    if (shape.grid.x * shape.grid.y * shape.grid.z >
+        static_cast<unsigned>(per_multiprocessor * kMultiprocessors)) {
       return cudaErrorCooperativeLaunchTooLarge;
     }
   }
@@ -220,9 +222,10 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
 
-// ---- copies ----------------------------------------------------------------------------------------------------------
+// ---- copies -------------------------------------------------------------------------------------
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
   Machine& m = machine();
   const Guard guard(machine_lock());
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
@@ -232,9 +235,11 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (kind != cudaMemcpyDeviceToDevice) ++m.counts.copies;
   Work work;
   const bool pageable = kind != cudaMemcpyDeviceToDevice && !is_pinned(from_device ? to : from);
-  if (pageable && stream->capturing) return fail(cudaErrorStreamCaptureUnsupported, "a graph holds a copy of pageable memory");
+  if (pageable && stream->capturing)
+    return fail(cudaErrorStreamCaptureUnsupported, "a graph holds a copy of pageable memory");
   if (pageable && to_device) {  // staged: the caller may reuse its memory at once
-    std::vector<std::byte> staged(static_cast<const std::byte*>(from), static_cast<const std::byte*>(from) + bytes);
+    std::vector<std::byte> staged(static_cast<const std::byte*>(from),
+                                  static_cast<const std::byte*>(from) + bytes);
     work.run = [to, staged = std::move(staged)] {
       memcpy(to, staged.data(), staged.size());
       return std::string{};
@@ -261,7 +266,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   return push(m, stream, std::move(work));
 }
 
-// ---- streams and events --------------------------------------------------------------------------------------------------
+// ---- streams and events -------------------------------------------------------------------------
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = 0;
@@ -286,7 +291,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   Machine& m = machine();
   const Guard guard(machine_lock());
-  if (stream->capturing) return fail(cudaErrorStreamCaptureUnsupported, "waiting for a stream that is being recorded");
+  if (stream->capturing)
+    return fail(cudaErrorStreamCaptureUnsupported, "waiting for a stream that is being recorded");
   ++m.counts.syncs;
   return drain(m, [&] { return stream->queue.empty(); });
 }
@@ -319,7 +325,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   Machine& m = machine();
   const Guard guard(machine_lock());
-  if (stream->capturing) return fail(cudaErrorStreamCaptureUnsupported, "an event inside of a recorded graph");
+  if (stream->capturing)
+    return fail(cudaErrorStreamCaptureUnsupported, "an event inside of a recorded graph");
   const int64_t generation = ++event->recorded;
   Work work;
   work.event = event;
@@ -361,7 +368,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), voi
   return push(m, stream, std::move(work));
 }
 
-// ---- graphs --------------------------------------------------------------------------------------------------------------
+// ---- graphs -------------------------------------------------------------------------------------
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const Guard guard(machine_lock());

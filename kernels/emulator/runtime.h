@@ -1,5 +1,6 @@
-// The part of the CUDA runtime that the engine calls, with the same names and meanings, for the emulated machine. Work waits
-// in its stream until the host waits, asks or has queued a lot; streams that no event orders overtake each other at random.
+// The part of the CUDA runtime that the engine calls, with the same names and meanings, for the emulated
+// machine. Work waits in its stream until the host waits, asks or has queued a lot; streams that no event
+// orders overtake each other at random.
 #pragma once
 
 #include <cstddef>
@@ -64,7 +65,8 @@ cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* memory);
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority);
@@ -102,10 +104,12 @@ void set_memory(size_t bytes);  // of the emulated device
 void set_device_count(int count);
 
 // Queues a kernel; `body` runs once per thread. Used by launch() in cuda/launch.h.
-cudaError_t enqueue_kernel(cudaStream_t stream, const char* name, const Shape& shape, std::function<void()> body);
+cudaError_t enqueue_kernel(cudaStream_t stream, const char* name, const Shape& shape,
+                           std::function<void()> body);
 cudaError_t max_resident_blocks(int* per_multiprocessor, int threads, size_t shared_bytes);
 
-// A kernel may be given device memory and pinned memory only. `why` of an argument that is neither; empty when it is fine.
+// A kernel may be given device memory and pinned memory only. `why` of an argument that is neither; empty
+// when it is fine.
 std::string refuse_pointer(const void* pointer);
 std::string refuse_words(const void* object, size_t bytes);  // pointers inside of structs passed by value
 
