@@ -90,6 +90,30 @@ TEST_CASE("every operation agrees with the reference within its derived bound") 
   CHECK(compared >= 300);
 }
 
+// A checkpoint may store the matrices of one operation in different formats.
+TEST_CASE("the matrices of one operation may differ in their formats") {
+  constexpr DType kFormats[] = {DType::f32, DType::bf16, DType::int8_rows, DType::int4_blocks};
+  int compared = 0;
+  for (Recipe recipe : {Recipe{.op = Op::qkv, .rows = 3, .in = 64, .nq = 4, .nkv = 2, .d = 16},
+                        Recipe{.op = Op::gated, .rows = 3, .in = 64, .out = 40}}) {
+    Case c = make_case(recipe);
+    for (size_t i = 0; i < c.weights.size(); ++i) {
+      const Tensor w = c.weights[i].view();
+      if (!w || w.shape.rank != 2) continue;
+      const float* values = w.f32();
+      c.weights[i] = make_weight({values, values + element_count(w.shape)}, w.shape, kFormats[i % 4]);
+    }
+    const std::vector<float> want = expected(c);
+    const std::vector<double> bound = error_bound(c);
+    for_each_device([&](auto& device, const std::string& label) {
+      INFO(str(recipe) << " on " << label);
+      CHECK(first_difference(run_at_once(device, c), want, bound) == "");
+      ++compared;
+    });
+  }
+  CHECK(compared >= 4);
+}
+
 TEST_CASE("rows in one call equal rows in several calls, bit for bit") {
   for (const Recipe& recipe : recipes()) {
     if (!is_small(recipe) || recipe.rows / recipe.stride < 2) continue;

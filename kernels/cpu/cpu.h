@@ -89,8 +89,9 @@ class Cpu {
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
   int threads() const { return team_.threads(); }
   int64_t memory_bytes() const {
-    return memory_.bytes() + normed_.bytes() + rows_.bytes() + scores_.bytes() + window_.bytes() +
-           (beside_ ? beside_->memory_bytes() : 0);
+    int64_t bytes = memory_.bytes() + normed_.bytes() + scores_.bytes() + window_.bytes();
+    for (const GrowingMemory& rows : rows_) bytes += rows.bytes();
+    return bytes + (beside_ ? beside_->memory_bytes() : 0);
   }
   Counters counters() const { return counters_; }
   const Switches& switches() const { return switches_; }
@@ -116,7 +117,7 @@ class Cpu {
   HostMemory memory_;
   Counters counters_;
   GrowingMemory normed_;  // rows after a norm
-  GrowingMemory rows_;    // rows quantised for a product
+  GrowingMemory rows_[3];  // rows quantised for a product: one per format of its matrices
   GrowingMemory scores_;  // of attention, per thread
   GrowingMemory window_;  // activated input rows of a convolution with their history
 };

@@ -133,7 +133,7 @@ const float* at(const Tensor& vector, int64_t first) { return vector ? vector.f3
 void Cpu::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
   const int64_t M = w.rows();
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
-  const Product p = prepare(kernels, team_, rows_, x, w, rows);
+  const Product p = prepare(kernels, team_, rows_[0], x, w, rows);
   for_blocks(team_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, w, first, count, row, some);
@@ -147,7 +147,7 @@ void Cpu::linear_add(float* y, const float* x, const Tensor& w, const Tensor& bi
                      int rows) {
   const int64_t M = w.rows();
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
-  const Product p = prepare(kernels, team_, rows_, x, w, rows);
+  const Product p = prepare(kernels, team_, rows_[0], x, w, rows);
   for_blocks(team_, M, w.columns(), rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float sums[kRowBlock * kChunk];
     dots(p, sums, w, first, count, row, some);
@@ -163,15 +163,18 @@ void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int 
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
   float* normed = normed_.get<float>(rows * H);
   norm(normed, x, n, rows);
-  const Product p = prepare(kernels, team_, rows_, normed, w.q, rows);
+  const Product q = prepare(kernels, team_, rows_[0], normed, w.q, rows);
+  const Product k = w.k.dtype == w.q.dtype ? q : prepare(kernels, team_, rows_[1], normed, w.k, rows);
+  const Product v = w.v.dtype == w.q.dtype ? q : prepare(kernels, team_, rows_[2], normed, w.v, rows);
   int64_t column = 0, chunks = 0;
   struct Part {
     const Tensor* w;
+    const Product* x;
     int64_t column, chunk;  // where its outputs and its chunks begin
   } parts[3];
   for (int i = 0; i < 3; ++i) {
     const Tensor* part = i == 0 ? &w.q : i == 1 ? &w.k : &w.v;
-    parts[i] = {part, column, chunks};
+    parts[i] = {part, i == 0 ? &q : i == 1 ? &k : &v, column, chunks};
     column += part->rows(), chunks += (part->rows() + kChunk - 1) / kChunk;
   }
   for_blocks(team_, chunks * kChunk, H, rows, [&](int64_t begin, int64_t, int row, int some) {
@@ -180,7 +183,7 @@ void Cpu::qkv(float* y, const float* x, const Norm& n, const QkvWeights& w, int 
     const int64_t first = (chunk - part.chunk) * kChunk,
                   count = std::min<int64_t>(kChunk, part.w->rows() - first);
     alignas(64) float sums[kRowBlock * kChunk];
-    dots(p, sums, *part.w, first, count, row, some);
+    dots(*part.x, sums, *part.w, first, count, row, some);
     for (int r = 0; r < some; ++r) {
       kernels.finish(y + (row + r) * M + part.column + first, sums + r * kChunk, nullptr, count, Act::none);
     }
@@ -192,11 +195,12 @@ void Cpu::gated(float* y, const float* x, const Norm& n, const Tensor& gate, con
   const MatvecKernels& kernels = TTS_BY_LEVEL(kMatvec, level_);
   float* normed = normed_.get<float>(rows * H);
   norm(normed, x, n, rows);
-  const Product p = prepare(kernels, team_, rows_, normed, gate, rows);
+  const Product p = prepare(kernels, team_, rows_[0], normed, gate, rows);
+  const Product p_up = up.dtype == gate.dtype ? p : prepare(kernels, team_, rows_[1], normed, up, rows);
   for_blocks(team_, M, 2 * H, rows, [&](int64_t first, int64_t count, int row, int some) {
     alignas(64) float g[kRowBlock * kChunk], u[kRowBlock * kChunk];
     dots(p, g, gate, first, count, row, some);
-    dots(p, u, up, first, count, row, some);
+    dots(p_up, u, up, first, count, row, some);
     for (int r = 0; r < some; ++r) {
       kernels.finish_gate(y + (row + r) * M + first, g + r * kChunk, u + r * kChunk, count);
     }
