@@ -366,6 +366,17 @@ void report_progress(const Item<D>& item, int frames) {
        .expected_frames = std::min(item.budget.frames, 10 + 4 * item.prompt.text_tokens)});
 }
 
+[[noreturn]] void throw_fault(const Cursor& seen) {
+  check(seen.fault != kGaveUp, Exit::device,
+        "code predictor: frame {}: expected the blocks of its kernel to meet within 2 s, they did not; is "
+        "the GPU shared? --ablate persistent_predictor does without that kernel",
+        seen.frame);
+  throw Error(
+      Exit::internal,
+      "{}: logits of code group {} in frame {} are not finite; the weights or the arithmetic are broken",
+      seen.fault == 1 ? "talker" : "code predictor", seen.fault - 1, seen.frame);
+}
+
 // Enqueues frames until the end is seen; frames enqueued past it do nothing. Returns the number of complete
 // frames.
 template <class D>
@@ -382,10 +393,7 @@ int run_frames(Item<D>& item, SampleFlow<D>& flow, Spoken& spoken, bool stream_c
     }
     if (seen.frame != reported) report_progress(item, reported = seen.frame);
     if (seen.finish != static_cast<int32_t>(Finish::running)) {
-      check(
-          seen.finish != static_cast<int32_t>(Finish::fault), Exit::internal,
-          "{}: logits of code group {} in frame {} are not finite; the weights or the arithmetic are broken",
-          seen.fault == 1 ? "talker" : "code predictor", seen.fault - 1, seen.frame);
+      if (seen.finish == static_cast<int32_t>(Finish::fault)) throw_fault(seen);
       const bool ended = seen.finish == static_cast<int32_t>(Finish::eos);
       spoken.finish = ended ? FinishReason::eos : item.budget.reason;
       return seen.frame;

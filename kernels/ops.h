@@ -92,8 +92,9 @@ struct Cursor {
   int32_t frame;     // the frame whose codes are being made; = tokens - 1
   int32_t tokens;    // group-0 tokens chosen so far
   int32_t finish;    // Finish
-  int32_t fault;     // 0, or 1 + code group whose logits were not finite
+  int32_t fault;     // 0, 1 + code group whose logits were not finite, or kGaveUp
 };
+constexpr int32_t kGaveUp{-1};  // a kernel whose blocks wait for each other waited too long
 enum class Finish : int32_t { running = 0, eos = 1, length = 2, fault = 3 };
 
 // spec/sampling.md sections 2 and 3; the same for every frame of an utterance. In device memory, one per code

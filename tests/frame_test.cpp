@@ -2,6 +2,7 @@
 // codes are those of the composed operations. TTS_SCHEDULES=100 frame_test runs a hundred.
 #include "catch.h"
 #include "devices_here.h"
+#include "refusal.h"
 #include "speech.h"
 
 #if defined(TTS_EMULATOR)
@@ -60,4 +61,20 @@ TEST_CASE("the persistent predictor draws the codes of the composed one under ev
     else CHECK(passes <= model->config.talker.groups - 1);
   }
 }
+
+#if defined(TTS_EMULATOR)
+TEST_CASE("a persistent predictor whose blocks do not meet gives up and says so; the device goes on") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
+  const std::vector<int32_t> before = codes_of(model, "");
+  for (const int late : {0, 2}) {
+    emulator::options().late_block = late;
+    const Refusal refusal = refusal_of([&] { codes_of(model, ""); });
+    emulator::options().late_block = -1;
+    INFO("block " << late << " starts late: " << refusal.message);
+    CHECK(refusal.exit == Exit::device);
+    CHECK(refusal.message.find("expected the blocks of its kernel to meet within 2 s") != std::string::npos);
+  }
+  CHECK(codes_of(model, "") == before);
+}
+#endif
 #endif

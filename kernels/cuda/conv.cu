@@ -64,11 +64,10 @@ __global__ void __launch_bounds__(kThreads) keep_kernel(float* history, const fl
 template <int R>
 __device__ void load_tile(Shared<float> tile, const float* e, const Geometry& g, int row0, int j) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int tap = j / g.in, channel = j - tap * g.in;
-  for (int r = 0; r < R; ++r) {
-    const int64_t from = static_cast<int64_t>(row0 + r) * g.stride + static_cast<int64_t>(tap) * g.dilation;
-    tile[r * kTile + lane] = j < g.taps * g.in && row0 + r < g.rows ? e[from * g.in + channel] : 0.0f;
-  }
+  const int tap = j / g.in, rows = j < g.taps * g.in ? g.rows - row0 : 0;
+  const int64_t step = static_cast<int64_t>(g.stride) * g.in;
+  const float* from = e + row0 * step + static_cast<int64_t>(tap) * (g.dilation - 1) * g.in + j;
+  for (int r = 0; r < R; ++r) tile[r * kTile + lane] = r < rows ? from[r * step] : 0.0f;
 }
 
 template <int R>

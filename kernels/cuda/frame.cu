@@ -34,9 +34,12 @@ constexpr int kLayers{8}, kGroups{16};        // what fits the 4 KB of kernel ar
 constexpr int64_t kPatience{2'000'000'000};   // ns
 constexpr int kLooks{16};                     // at a barrier between two at the watchdog
 
+enum Which { kQ, kK, kV, kO, kGate, kUp, kDown, kMatrices };
+enum Step { kQkv, kOut, kGated, kBack, kSteps };  // the products of a layer, in their order
+
 struct Layer {
   const float *input_norm, *q_norm, *k_norm, *post_norm;
-  Matrix q, k, v, o, gate, up, down;
+  Matrix w[kMatrices];
   KvCache cache;
 };
 
@@ -92,96 +95,127 @@ __device__ inline Place place() {
           static_cast<int>(gridDim.x * blockDim.x / kWarp)};
 }
 
-// Output rows row, row + step, ... (R of them) of one product for N input rows that lie in shared memory.
-template <DType F, Kind kKind, int R, int N, class X>
-__device__ void multiply_some(const Product& p, const X (&from)[N], int rows, int row, int step) {
-  constexpr int kMatrices{kKind == Kind::gated ? 2 * R : R};
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const Matrix* w[kMatrices];
-  int m[kMatrices];
-#pragma unroll
-  for (int i = 0; i < kMatrices; ++i) {
-    m[i] = row + i % R * step;
-    w[i] = kKind == Kind::gated ? &p.w[i / R] : &find_row(p, m[i]);
+struct Pass {
+  int first, rows;  // positions first, first + 1, ...
+  int head;         // groups head, head + 1, ... are drawn behind them
+  __device__ int end() const { return first + rows; }
+};
+
+// One product of a pass. It points into the arguments of the kernel, which no thread copies: three matrices
+// that are chosen by row would lie in local memory.
+struct Work {
+  const Matrix* w;    // `stacked` of them above each other; gated: gate and up
+  const float* x;
+  float* y;
+  const float* norm;  // null: the input is taken as it is
+  int stacked, M, K, rows;
+  bool gated, add;
+};
+
+// The products of a pass in their order: kSteps per layer, then one head per group.
+__device__ inline int steps_of(const Frame& f, const Pass& pass) {
+  return f.L * kSteps + pass.end() - pass.head;
+}
+__device__ inline Work work_of(const Frame& f, const Pass& pass, int step) {
+  if (step >= f.L * kSteps) {
+    const int group = pass.head + step - f.L * kSteps;
+    const float* row = f.x + static_cast<int64_t>(group - pass.first) * f.H;
+    return {&f.head[group - 1], row, f.logits + static_cast<int64_t>(group) * f.V, f.norm, 1, f.V, f.H, 1,
+            false, false};
   }
-  float sum[kMatrices * N] = {};
-  multiply<F, kMatrices, N>(sum, w, m, from, p.K);
+  const Layer& layer = f.layer[step / kSteps];
+  const Heads& h = f.heads;
+  switch (step % kSteps) {
+    case kQkv:
+      return {&layer.w[kQ], f.x, f.qkv, layer.input_norm, 3, (h.nq + 2 * h.nkv) * h.d, f.H, pass.rows, false,
+              false};
+    case kOut: return {&layer.w[kO], f.attended, f.x, nullptr, 1, f.H, h.nq * h.d, pass.rows, false, true};
+    case kGated: return {&layer.w[kGate], f.x, f.mlp, layer.post_norm, 1, f.I, f.H, pass.rows, true, false};
+    default: return {&layer.w[kDown], f.mlp, f.x, nullptr, 1, f.H, f.I, pass.rows, false, true};
+  }
+}
+
+// The matrix and the row in it that output row m of a stack means.
+__device__ inline const Matrix* find_row(const Work& p, int& m) {
+  const Matrix* w = p.w;
+  for (int i = 1; i < p.stacked && m >= w->rows; ++i) m -= (w++)->rows;
+  return w;
+}
+
+// R matrix rows for N input rows that lie in shared memory: the outputs of row and, with R = 2, of
+// row + step. Gated, R = 2: of row alone, from its gate and its up.
+template <DType F, int R, int N>
+__device__ void multiply_some(const Work& p, const Shared<float> (&from)[N], int rows, int row, int step) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const Matrix* w[R];
+  int m[R];
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
+    m[r] = p.gated ? row : row + r * step;
+    w[r] = p.gated ? p.w + r : find_row(p, m[r]);
+  }
+  float sum[R * N] = {};
+  multiply<F, R, N>(sum, w, m, from, p.K);
   warp_sum(sum);
 #pragma unroll
   for (int r = 0; r < R; ++r) {
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-      if (lane != r * N + n || n >= rows) continue;
+      if (lane != r * N + n || n >= rows || (p.gated && r > 0)) continue;
       float value = sum[r * N + n];
-      if constexpr (kKind == Kind::gated) value = activate(value, Act::silu) * sum[(R + r) * N + n];
-      store_output(p, n, row + r * step, value);
+      if (p.gated) value = activate(value, Act::silu) * sum[(R - 1) * N + n];
+      float& y = p.y[static_cast<int64_t>(n) * p.M + row + r * step];
+      y = p.add ? y + value : value;
     }
   }
 }
 
-// All output rows of this warp, two at once where there are two and one input row: twice the loads in flight.
-template <DType F, Kind kKind, int N>
-__device__ void multiply_rows(const Product& p, Shared<float> staged, int rows) {
+// All output rows of this warp, two matrix rows at once where there are two: twice the loads in flight.
+template <DType F, int N>
+__device__ void multiply_rows(const Work& p, Shared<float> staged, int rows) {
   const Place here = place();
   Shared<float> from[N];
   for (int n = 0; n < N; ++n) from[n] = staged + min(n, rows - 1) * p.K;
+  const int more = p.gated ? 0 : here.warps;
   int row = here.warp;
-  if constexpr (N == 1) {
-    for (; row + here.warps < p.M; row += 2 * here.warps)
-      multiply_some<F, kKind, 2, N>(p, from, rows, row, here.warps);
-  }
-  for (; row < p.M; row += here.warps) multiply_some<F, kKind, 1, N>(p, from, rows, row, 0);
+  for (; row + more < p.M; row += more + here.warps) multiply_some<F, 2, N>(p, from, rows, row, more);
+  if (row < p.M) multiply_some<F, 1, N>(p, from, rows, row, 0);
 }
 
 // Before a barrier: the first `most` rows that this warp reads behind it.
-template <DType F, Kind kKind>
-__device__ void prefetch_product(const Product& p, int most = 2) {
-  constexpr int kMatrices{kKind == Kind::gated ? 2 : 1};
+template <DType F>
+__device__ void prefetch_work(const Work& p, int most = 2) {
   const Place here = place();
   for (int i = 0; i < most; ++i) {
     const int row = here.warp + i * here.warps;
     if (row >= p.M) return;
-    const Matrix* w[kMatrices];
-    int m[kMatrices];
-    for (int k = 0; k < kMatrices; ++k) {
-      m[k] = row;
-      w[k] = kKind == Kind::gated ? &p.w[k] : &find_row(p, m[k]);
-    }
-    prefetch_rows<F, kMatrices>(w, m, p.K);
+    int m[1] = {row};
+    const Matrix* w[1] = {p.gated ? p.w : find_row(p, m[0])};
+    prefetch_rows<F, 1>(w, m, p.K);
+    if (!p.gated) continue;
+    ++w[0];
+    prefetch_rows<F, 1>(w, m, p.K);
   }
 }
 
-// Stages the input rows (normalized unless plain), then multiplies; kTogether rows at a time.
-template <DType F, Kind kKind>
-__device__ void product_phase(Product p, Shared<float> room) {
-  const int rows = p.rows;
-  for (int first = 0; first < rows; first += kTogether) {
-    const int n = min(kTogether, rows - first);
-    Product part = p;
-    part.x = p.x + static_cast<int64_t>(first) * p.K;
-    part.y = p.y + static_cast<int64_t>(first) * p.M;
+// Stages the input rows (normalized where there is a norm), then multiplies; kTogether rows at a time.
+template <DType F>
+__device__ void product_phase(Work p, float eps, Shared<float> room) {
+  for (int left = p.rows; left > 0; left -= kTogether) {
+    const int n = min(kTogether, left);
     __syncthreads();
-    if constexpr (kKind == Kind::plain) {
+    if (p.norm == nullptr) {
       for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += static_cast<int>(blockDim.x))
-        room[i] = part.x[i];
+        room[i] = p.x[i];
     } else {
-      normalize_rows<kTogether>(room, part.x, n, p.norm, p.K, room + kTogether * p.K);
+      normalize_rows<kTogether>(room, p.x, n, {p.norm, nullptr, eps}, p.K, room + kTogether * p.K);
     }
     __syncthreads();
-    if (n == 1) multiply_rows<F, kKind, 1>(part, room, n);
-    else multiply_rows<F, kKind, kTogether>(part, room, n);
+    if (n == 1) multiply_rows<F, 1>(p, room, n);
+    else multiply_rows<F, kTogether>(p, room, n);
+    p.x += static_cast<int64_t>(kTogether) * p.K;
+    p.y += static_cast<int64_t>(kTogether) * p.M;
   }
-}
-
-__device__ inline Product product_of(float* y, const float* x, const Matrix& w, int rows) {
-  Product p;
-  p.w[0] = w;
-  p.x = x;
-  p.y = y;
-  p.M = p.stride = w.rows;
-  p.K = w.columns;
-  p.rows = rows;
-  return p;
 }
 
 // New rows over the cache of a layer. More than one row: all are appended before any attends.
@@ -211,75 +245,30 @@ __device__ bool attention_phase(const Frame& f, const Layer& layer, int first, i
   return true;
 }
 
-__device__ inline Product qkv_of(const Frame& f, int l, int rows) {
-  const Layer& layer = f.layer[l];
-  Product p = product_of(f.qkv, f.x, layer.q, rows);
-  p.w[1] = layer.k;
-  p.w[2] = layer.v;
-  p.M += layer.k.rows + layer.v.rows;
-  p.stride = p.M;
-  p.norm = {layer.input_norm, nullptr, f.heads.eps};
-  return p;
-}
-__device__ inline Product gated_of(const Frame& f, int l, int rows) {
-  const Layer& layer = f.layer[l];
-  Product p = product_of(f.mlp, f.x, layer.gate, rows);
-  p.w[1] = layer.up;
-  p.norm = {layer.post_norm, nullptr, f.heads.eps};
-  return p;
-}
-__device__ inline Product residual_of(const Frame& f, const float* x, const Matrix& w, int rows) {
-  Product p = product_of(f.x, x, w, rows);
-  p.add = true;
-  return p;
-}
-__device__ inline Product head_of(const Frame& f, const float* row, int group) {
-  Product p = product_of(f.logits + static_cast<int64_t>(group) * f.V, row, f.head[group - 1], 1);
-  p.norm = {f.norm, nullptr, f.heads.eps};
-  return p;
-}
-
-// x[rows][H] at positions first, first + 1, ... through all layers. Every phase asks for the weights of the
-// next one before it waits: they come while the barrier does.
+// x[rows][H] at the positions of a pass through all layers and heads, to the barrier behind them. Every phase
+// asks for the weights of the next one before it waits: they come while the barrier does.
 template <DType F>
-__device__ bool run_layers(const Frame& f, int first, int rows, int& met, Shared<float> room,
-                           Shared<unsigned> word) {
-  for (int l = 0; l < f.L; ++l) {
-    const Layer& layer = f.layer[l];
-    product_phase<F, Kind::normed>(qkv_of(f, l, rows), room);
-    const Product o = residual_of(f, f.attended, layer.o, rows);
-    prefetch_product<F, Kind::plain>(o);
+__device__ bool run_pass(const Frame& f, const Pass& pass, int& met, Shared<float> room,
+                         Shared<unsigned> word) {
+  const int steps = steps_of(f, pass);
+  for (int step = 0; step < steps; ++step) {
+    product_phase<F>(work_of(f, pass, step), f.heads.eps, room);
+    if (step + 1 < steps) prefetch_work<F>(work_of(f, pass, step + 1));
+    if (step >= f.L * kSteps && step + 1 < steps) continue;  // heads do not wait for each other
     if (!meet(f.barrier, met, word)) return false;
-    if (!attention_phase(f, layer, first, rows, met, room, word)) return false;
-    if (!meet(f.barrier, met, word)) return false;
-    product_phase<F, Kind::plain>(o, room);
-    const Product gated = gated_of(f, l, rows);
-    prefetch_product<F, Kind::gated>(gated);
-    if (!meet(f.barrier, met, word)) return false;
-    product_phase<F, Kind::gated>(gated, room);
-    const Product down = residual_of(f, f.mlp, layer.down, rows);
-    prefetch_product<F, Kind::plain>(down);
-    if (!meet(f.barrier, met, word)) return false;
-    product_phase<F, Kind::plain>(down, room);
-    if (l + 1 < f.L) prefetch_product<F, Kind::normed>(qkv_of(f, l + 1, rows));
+    if (step % kSteps != kQkv || step >= f.L * kSteps) continue;
+    if (!attention_phase(f, f.layer[step / kSteps], pass.first, pass.rows, met, room, word)) return false;
     if (!meet(f.barrier, met, word)) return false;
   }
   return true;
 }
 
-template <DType F>
-__device__ void head_phase(const Frame& f, const float* row, int group, Shared<float> room) {
-  product_phase<F, Kind::normed>(head_of(f, row, group), room);
-}
-
 // While one block draws, the others have nothing to do but to bring the first layer closer: 25 MB of the
 // published models in bf16, half of the second-level cache of the GPUs this is written for.
 template <DType F>
-__device__ void prefetch_first_layer(const Frame& f) {
+__device__ void prefetch_first_layer(const Frame& f, const Pass& pass) {
   constexpr int kAll{1 << 20};
-  prefetch_product<F, Kind::normed>(qkv_of(f, 0, 1), kAll);
-  prefetch_product<F, Kind::plain>(residual_of(f, f.attended, f.layer[0].o, 1), kAll);
-  prefetch_product<F, Kind::gated>(gated_of(f, 0, 1), kAll);
+  for (int step = kQkv; step <= kGated; ++step) prefetch_work<F>(work_of(f, pass, step), kAll);
 }
 
 // One block writes the input row of the position behind the code of `group`.
@@ -293,90 +282,90 @@ __device__ inline void enter_hidden(const Frame& f) {
     f.x[i] = f.hidden[i];
 }
 
-template <DType F>
-__device__ void passes_in_turn(const Frame& f, int frame, Shared<float> room, Shared<unsigned> word) {
+// The draws behind a pass, a block per group. In turn block 0 draws the one group and enters its code as the
+// next row. At once to[g] gets the codes; groups before `first` are final and only carried over.
+__device__ inline void draw_groups(const Frame& f, bool at_once, int frame, const Pass& pass,
+                                   const int32_t* from, int32_t* to, Shared<float> room) {
   const SampleState& state = f.state;
-  const int32_t* codes = state.codes + static_cast<int64_t>(frame) * state.groups;
-  int met = 0;
-  if (blockIdx.x == 0) {
-    enter_hidden(f);
-    enter_code(f, f.x + f.H, 0, codes[0]);
-  }
-  for (int g = 0; g + 1 < f.K; ++g) {
-    const int rows = g == 0 ? 2 : 1, first = g == 0 ? 0 : g + 1;
-    if (!meet(f.barrier, met, word)) return;
-    if (state.cursor->finish != static_cast<int32_t>(Finish::running)) return;
-    if (!run_layers<F>(f, first, rows, met, room, word)) return;
-    head_phase<F>(f, f.x + static_cast<int64_t>(rows - 1) * f.H, g + 1, room);
-    if (!meet(f.barrier, met, word)) return;
-    if (blockIdx.x != 0) {
-      if (g + 2 < f.K) prefetch_first_layer<F>(f);
-      continue;
-    }
-    const float* logits = f.logits + static_cast<int64_t>(g + 1) * f.V;
-    const int code = draw(state.scores, logits, state, g + 1, frame, f.V, shared_cast<Weight64>(room));
-    if (threadIdx.x == 0) {
-      take_code(state, g + 1, frame, code, f.V);
-      *f.rounds += 1;
-    }
-    __syncthreads();
-    if (g + 2 < f.K) enter_code(f, f.x, g + 1, codes[g + 1]);
-  }
-}
-
-// The draws of one round: a block per group; guess[to] gets them. Groups before `first` are final and only
-// carried over.
-__device__ inline void draw_all(const Frame& f, int frame, int first, const int32_t* from, int32_t* to,
-                                Shared<float> room) {
-  for (int g = static_cast<int>(blockIdx.x); g < f.K; g += static_cast<int>(gridDim.x)) {
-    if (g < first || g == 0) {
+  const int64_t codes_at = static_cast<int64_t>(frame) * state.groups;
+  const int begin = at_once ? 0 : pass.head;
+  for (int g = begin + static_cast<int>(blockIdx.x); g < pass.end(); g += static_cast<int>(gridDim.x)) {
+    if (g < pass.head) {
       if (threadIdx.x == 0) to[g] = from[g];
       continue;
     }
     const int64_t at = static_cast<int64_t>(g) * f.V;
-    int code = draw(f.scores + at, f.logits + at, f.state, g, frame, f.V, shared_cast<Weight64>(room));
-    if (code >= 0 && f.state.forced != nullptr)
-      code = f.state.forced[static_cast<int64_t>(frame) * f.state.groups + g];
-    if (threadIdx.x == 0) to[g] = code >= 0 && code < f.V ? code : -1;
+    int code = draw(at_once ? f.scores + at : state.scores, f.logits + at, state, g, frame, f.V,
+                    shared_cast<Weight64>(room));
+    if (at_once) {
+      if (code >= 0 && state.forced != nullptr) code = state.forced[codes_at + g];
+      if (threadIdx.x == 0) to[g] = code >= 0 && code < f.V ? code : -1;
+    } else if (threadIdx.x == 0) {
+      take_code(state, g, frame, code, f.V);
+    }
     __syncthreads();
+    if (!at_once && g + 1 < f.K) enter_code(f, f.x, g, state.codes[codes_at + g]);
+  }
+  if (blockIdx.x == 0 && threadIdx.x == 0) *f.rounds += 1;
+}
+
+// Behind a round at once: takes what is final and says how many groups are. -1: a logit was not finite.
+__device__ inline int settle(const Frame& f, int frame, const Pass& pass, const int32_t* from,
+                             const int32_t* to) {
+  int changed = pass.head;  // every block comes to the same answer
+  while (changed < f.K && to[changed] == from[changed] && to[changed] >= 0) ++changed;
+  const bool fault = changed < f.K && to[changed] < 0;
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    int32_t* codes = f.state.codes + static_cast<int64_t>(frame) * f.state.groups;
+    for (int g = pass.head; g < f.K && g <= changed; ++g) codes[g] = to[g] < 0 ? 0 : to[g];
+    if (fault) take_code(f.state, changed, frame, -1, f.V);
+  }
+  return fault ? -1 : changed + 1;
+}
+
+// The rows in front of the first pass in turn; the guess of the first round at once: the frame before.
+__device__ inline void enter_frame(const Frame& f, bool at_once, int frame) {
+  if (blockIdx.x != 0) return;
+  const int32_t* codes = f.state.codes + static_cast<int64_t>(frame) * f.state.groups;
+  if (!at_once) {
+    enter_hidden(f);
+    enter_code(f, f.x + f.H, 0, codes[0]);
+  } else if (static_cast<int>(threadIdx.x) < f.K) {
+    const int g = static_cast<int>(threadIdx.x);
+    f.guess[g] = g == 0 || frame == 0 ? codes[g] : codes[g - f.state.groups];
+  }
+}
+
+__device__ inline void enter_guess(const Frame& f, int first, const int32_t* guess) {
+  for (int p = first + static_cast<int>(blockIdx.x); p < f.K; p += static_cast<int>(gridDim.x)) {
+    if (p == 0) enter_hidden(f);
+    else enter_code(f, f.x + static_cast<int64_t>(p - first) * f.H, p - 1, guess[p - 1]);
   }
 }
 
 template <DType F>
-__device__ void passes_at_once(const Frame& f, int frame, Shared<float> room, Shared<unsigned> word) {
-  const SampleState& state = f.state;
-  int32_t* codes = state.codes + static_cast<int64_t>(frame) * state.groups;
+__device__ void run_frame(const Frame& f, bool at_once, int frame, Shared<float> room,
+                          Shared<unsigned> word) {
   int met = 0, side = 0;
-  if (blockIdx.x == 0 && static_cast<int>(threadIdx.x) < f.K) {  // the guess: the frame before
-    const int g = static_cast<int>(threadIdx.x);
-    f.guess[g] = g == 0 || frame == 0 ? codes[g] : codes[g - state.groups];
-  }
-  if (!meet(f.barrier, met, word)) return;
-  for (int first = 0; first < f.K;) {
+  enter_frame(f, at_once, frame);
+  if (at_once && !meet(f.barrier, met, word)) return;
+  for (int first = 0; first >= 0 && first < f.K;) {
     const int32_t* from = f.guess + side * f.K;
     int32_t* to = f.guess + (1 - side) * f.K;
-    const int rows = f.K - first;
-    for (int p = first + static_cast<int>(blockIdx.x); p < f.K; p += static_cast<int>(gridDim.x)) {
-      if (p == 0) enter_hidden(f);
-      else enter_code(f, f.x + static_cast<int64_t>(p - first) * f.H, p - 1, from[p - 1]);
+    const int rows = at_once ? f.K - first : first == 0 ? 2 : 1;
+    const Pass pass{first, rows, at_once ? max(first, 1) : first + rows - 1};
+    if (at_once) enter_guess(f, first, from);
+    if (!meet(f.barrier, met, word)) return;
+    if (f.state.cursor->finish != static_cast<int32_t>(Finish::running)) return;
+    if (!run_pass<F>(f, pass, met, room, word)) return;
+    draw_groups(f, at_once, frame, pass, from, to, room);
+    if (!at_once) {
+      first = pass.end();
+      if (blockIdx.x != 0 && first < f.K) prefetch_first_layer<F>(f, pass);
+      continue;
     }
     if (!meet(f.barrier, met, word)) return;
-    if (!run_layers<F>(f, first, rows, met, room, word)) return;
-    for (int g = max(first, 1); g < f.K; ++g)
-      head_phase<F>(f, f.x + static_cast<int64_t>(g - first) * f.H, g, room);
-    if (!meet(f.barrier, met, word)) return;
-    draw_all(f, frame, first, from, to, room);
-    if (blockIdx.x == 0 && threadIdx.x == 0) *f.rounds += 1;
-    if (!meet(f.barrier, met, word)) return;
-    int changed = max(first, 1);  // every block comes to the same answer
-    while (changed < f.K && to[changed] == from[changed] && to[changed] >= 0) ++changed;
-    const bool fault = changed < f.K && to[changed] < 0;
-    if (blockIdx.x == 0 && threadIdx.x == 0) {
-      for (int g = max(first, 1); g < f.K && g <= changed; ++g) codes[g] = to[g] < 0 ? 0 : to[g];
-      if (fault) take_code(state, changed, frame, -1, f.V);
-    }
-    if (fault) return;
-    first = changed + 1;
+    first = settle(f, frame, pass, from, to);
     side = 1 - side;
   }
 }
@@ -389,18 +378,18 @@ __global__ void __launch_bounds__(kMostThreads, 1)
   const int frame = cursor->frame;
   Shared<unsigned> word = shared<unsigned>();
   Shared<float> room = shared_cast<float>(word + 4);
-  if (at_once) passes_at_once<F>(f, frame, room, word);
-  else passes_in_turn<F>(f, frame, room, word);
+  run_frame<F>(f, at_once, frame, room, word);
   if (blockIdx.x == 0 && threadIdx.x == 0 && load_acquire(&f.barrier->gave_up) != 0) {
-    cursor->fault = f.K;
+    cursor->fault = kGaveUp;
     cursor->finish = static_cast<int32_t>(Finish::fault);
   }
 }
 
 Layer layer_of(const PredictorLayer& l) {
   return {l.input_norm.f32(), l.q_norm.f32(), l.k_norm.f32(), l.post_norm.f32(),
-          matrix_of(l.q), matrix_of(l.k), matrix_of(l.v), matrix_of(l.o),
-          matrix_of(l.gate), matrix_of(l.up), matrix_of(l.down), l.cache};
+          {matrix_of(l.q), matrix_of(l.k), matrix_of(l.v), matrix_of(l.o), matrix_of(l.gate), matrix_of(l.up),
+           matrix_of(l.down)},
+          l.cache};
 }
 
 // One format, pieces of 16 bytes, and few enough layers and groups for the arguments of one kernel.
@@ -440,8 +429,8 @@ Frame frame_of(const PredictorFrame& p, float* scratch, unsigned* words) {
   f.rounds = p.rounds;
   f.L = static_cast<int>(p.layers.size());
   f.K = static_cast<int>(p.output.size()) + 1;
-  f.H = f.layer[0].q.columns;
-  f.I = f.layer[0].gate.rows;
+  f.H = f.layer[0].w[kQ].columns;
+  f.I = f.layer[0].w[kGate].rows;
   f.V = f.head[0].rows;
   Arena arena(scratch);
   f.x = arena.take<float>("x", int64_t{f.K} * f.H);

@@ -131,6 +131,7 @@ struct Options {
   uint64_t seed = 1;
   bool permute = true;        // off: threads run in order, as if the machine were kind
   bool check_shared = true;   // races and never-written words of shared memory
+  int late_block = -1;        // starts when no other thread can run: a multiprocessor that is held up
 };
 Options& options();
 

@@ -22,7 +22,8 @@ struct Fiber {
 
 namespace {
 
-constexpr int64_t kSpinsWithoutProgress{2'000'000};
+// Well beyond the patience of a kernel that watches over itself (2 s of the emulated clock, a step each us).
+constexpr int64_t kSpinsWithoutProgress{4'000'000};
 constexpr int kCheckedBlocks{4};
 constexpr size_t kCheckedShare{32};
 
@@ -31,6 +32,7 @@ struct Scheduler {
   std::vector<std::unique_ptr<Fiber>> fibers;
   std::vector<Fiber*> idle;
   std::vector<Thread*> ready;
+  std::vector<Thread*> late;       // of Options::late_block
   std::vector<Block> blocks;       // resident ones
   std::vector<std::byte> shared;
   Context host;
@@ -98,6 +100,7 @@ std::string deadlock_report(Scheduler& s, const char* kind) {
 
 Thread* pick(Scheduler& s) {
   ++s.steps;
+  if (s.ready.empty()) s.ready.swap(s.late);
   if (s.ready.empty()) return nullptr;
   size_t at = s.ready.size() - 1;
   if (options().permute) at = draw(s, s.ready.size());
@@ -210,7 +213,7 @@ void prepare_block(Scheduler& s, Block& block, const Shape& shape, unsigned line
     thread.fiber = nullptr;
     thread.copies.clear();
     thread.copy_group = 0;
-    s.ready.push_back(&thread);
+    (static_cast<int>(linear) == options().late_block ? s.late : s.ready).push_back(&thread);
   }
 }
 
@@ -232,6 +235,7 @@ void discard_fibers(Scheduler& s) {
     s.idle.push_back(fiber.get());
   }
   s.ready.clear();
+  s.late.clear();
   s.spoiled = false;
 }
 
