@@ -5,8 +5,6 @@
 #include "engine/chunks.h"
 #include "tokenizer_data.h"
 
-#include <ctime>
-
 #include <algorithm>
 #include <iostream>
 #include <sstream>
@@ -131,23 +129,6 @@ std::string prose(size_t bytes) {
   while (out.size() < bytes) out += all;
   while (bytes < out.size() && (out[bytes] & 0xc0) == 0x80) --bytes;
   return out.substr(0, bytes);
-}
-
-double thread_ms() {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return 1e3 * static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_nsec);
-}
-
-template <class Run>
-double best_ms(const Run& run) {
-  double best = 1e9;
-  for (int i = 0; i < 3; ++i) {
-    const double begin = thread_ms();
-    run();
-    best = std::min(best, thread_ms() - begin);
-  }
-  return best;
 }
 
 int64_t characters(std::string_view text) {

@@ -6,8 +6,6 @@
 
 #include <pthread.h>
 
-#include <ctime>
-
 #include <algorithm>
 #include <iostream>
 
@@ -22,24 +20,6 @@ std::string repeat(std::u32string_view pattern, size_t bytes = kMegabyte) {
   std::string once = to_utf8(std::u32string(pattern)), out;
   while (out.size() + once.size() <= bytes) out += once;
   return out;
-}
-
-// Processor time of this thread, best of three: the machine that runs the tests does other things too.
-double thread_ms() {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return 1e3 * static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_nsec);
-}
-
-template <class Run>
-double best_ms(const Run& run) {
-  double best = 1e9;
-  for (int i = 0; i < 3; ++i) {
-    const double begin = thread_ms();
-    run();
-    best = std::min(best, thread_ms() - begin);
-  }
-  return best;
 }
 
 struct Hostile {

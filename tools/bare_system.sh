@@ -10,7 +10,15 @@ cd "$(dirname "$0")/.."
 if [ "${TTS_BARE_INSIDE:-}" != yes ]; then  # mounts of our own, gone when this ends
   TTS_BARE_INSIDE=yes exec unshare --mount --propagation private "$0" "$root" "$suite" "$mirror"
 fi
-[ -d "$root/usr/bin" ] || debootstrap --variant=minbase "$suite" "$root" "$mirror"
+if [ ! -d "$root/usr/bin" ]; then
+  components=main script=()
+  case $mirror in *ubuntu*)
+    components=main,universe
+    script=(gutsy)  # an older debootstrap knows how to install Ubuntu, but not the name of every release
+    ;;
+  esac
+  debootstrap --variant=minbase --components="$components" "$suite" "$root" "$mirror" "${script[@]}"
+fi
 cp /etc/resolv.conf "$root/etc/"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"

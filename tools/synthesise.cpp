@@ -67,7 +67,6 @@ Run open_run(const Arguments& args, bool several) {
   run.streaming = args.has("stream") || run.output.is_stream();
   check(run.speaking.retries == 0 || !run.streaming, Exit::usage,
         "--retries: what was streamed cannot be taken back; give --output FILE without --stream");
-  if (!run.output.said.empty()) run.log().say(run.output.said);
   return run;
 }
 
@@ -108,6 +107,7 @@ void load_engine(Run& run) {
   const DeviceFacts& device = run.engine().device();
   if (choice.kind == "auto")
     run.log().say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
+  if (!run.output.said.empty()) run.log().say(run.output.said);
 }
 
 // Of items without a seed of their own: given, or drawn once; a job remembers what was drawn.
@@ -316,8 +316,7 @@ int speak_items(Run& run) {
   return static_cast<int>(stop_reason().value_or(ended));
 }
 
-// ---- codes alone
-// ------------------------------------------------------------------------------------------------------
+// ---- codes alone -------------------------------------------------------------------------------
 
 int speak_codes(Run& run, const std::string& path) {
   TraceFile trace(run.args);
@@ -353,7 +352,6 @@ int speak_codes(Run& run, const std::string& path) {
 int codec_decode(const Arguments& args) {
   Run run = new_run(args);
   run.output = plan_output(args);
-  if (!run.output.said.empty()) run.log().say(run.output.said);
   const std::string path = args.operands.front();
   if (!run.output.path.empty()) check_output_path(run.output.path, run.output.keep_existing, args.operands);
   return speak_codes(run, path);
