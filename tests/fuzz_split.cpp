@@ -1,4 +1,5 @@
-// The first byte chooses the mode, the rest is any text: sentences and chunks follow one another and end with it.
+// The first byte chooses the mode, the rest is any text: sentences and chunks follow one another and end
+// with it.
 #include "fuzz.h"
 
 #include "engine/chunks.h"

@@ -32,10 +32,10 @@ File::File(const std::string& path) : path_(path) {
     s.integers = entry.at("dtype").text() == "I64";
     if (s.integers) {
       s.whole.resize(count);
-      std::memcpy(s.whole.data(), at, count * sizeof(int64_t));
+      std::copy_n(at, count * sizeof(int64_t), reinterpret_cast<char*>(s.whole.data()));
     } else {
       std::vector<float> narrow(count);
-      std::memcpy(narrow.data(), at, count * sizeof(float));
+      std::copy_n(at, count * sizeof(float), reinterpret_cast<char*>(narrow.data()));
       s.real.assign(narrow.begin(), narrow.end());
     }
     tensors_.emplace(name, std::move(s));

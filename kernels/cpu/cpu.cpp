@@ -37,6 +37,7 @@ void* Cpu::allocate(int64_t bytes) {
 void Cpu::zero(void* to, int64_t bytes) { std::memset(to, 0, static_cast<size_t>(bytes)); }
 
 void Cpu::copy(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;  // an empty list may have no address
   std::memmove(to, from, static_cast<size_t>(bytes));
 }
 

@@ -88,7 +88,8 @@ std::string deadlock_report(Scheduler& s, const char* kind) {
   return text;
 }
 
-// Frames of the kernel are left behind as they are, so nothing in them may own memory: the report moves out.
+// Frames of the kernel are left behind as they are, so nothing in them may own memory: the report moves out,
+// and who writes one has ended the statement, with its temporaries, before.
 [[noreturn]] void end_launch(Scheduler& s, std::string report) {
   s.report = std::move(report);
   std::string().swap(report);
@@ -145,13 +146,15 @@ void run_others(Scheduler& s, Thread* self, const char* if_none) {
 void end_thread(Scheduler& s, Thread* thread) {
   Block& block = *thread->block;
   if (!thread->copies.empty()) {
-    end_launch(s, format("{} ended with asynchronous copies it never waited for", place(*thread)));
+    std::string text = format("{} ended with asynchronous copies it never waited for", place(*thread));
+    end_launch(s, std::move(text));
   }
   ++block.exited;
   s.spins = 0;
   if (block.arrived > 0 && block.arrived + block.exited == block.threads) {
-    end_launch(s,
-               format("divergent barrier: {} ended, others wait in {}", place(*thread), place(block.site)));
+    std::string text =
+        format("divergent barrier: {} ended, others wait in {}", place(*thread), place(block.site));
+    end_launch(s, std::move(text));
   }
   thread->fiber = nullptr;
 }
@@ -312,12 +315,14 @@ void sync_threads(const char* file, int line) {
   const Site site{"__syncthreads", file, line};
   if (block.arrived == 0) block.site = site;
   if (block.site.line != line || !same(block.site.file, file)) {
-    fault(format("divergent barrier: in {}, others wait in {}", place(site), place(block.site)));
+    std::string text = format("divergent barrier: in {}, others wait in {}", place(site), place(block.site));
+    fault(std::move(text));
   }
   self->site = site;
   block.waiting.push_back(self);
   if (++block.arrived + block.exited == block.threads && block.exited > 0) {
-    fault(format("divergent barrier: {} threads ended before {}", block.exited, place(site)));
+    std::string text = format("divergent barrier: {} threads ended before {}", block.exited, place(site));
+    fault(std::move(text));
   }
   if (block.arrived == block.threads) {
     s.ready.insert(s.ready.end(), block.waiting.begin(), block.waiting.end());
@@ -333,10 +338,14 @@ const uint64_t* gather_warp(uint64_t value, unsigned mask, Site site, void (*red
   Scheduler& s = scheduler();
   Thread* self = current_thread;
   Warp& warp = *self->warp;
-  if (mask != ~0u) fault(format("{}: our kernels call warp functions with the full mask only", place(site)));
+  if (mask != ~0u) {
+    std::string text = format("{}: our kernels call warp functions with the full mask only", place(site));
+    fault(std::move(text));
+  }
   if (warp.arrived == 0) warp.site = site;
   if (warp.site.line != site.line || !same(warp.site.what, site.what)) {
-    fault(format("divergent warp: in {}, other lanes wait in {}", place(site), place(warp.site)));
+    std::string text = format("divergent warp: in {}, other lanes wait in {}", place(site), place(warp.site));
+    fault(std::move(text));
   }
   const int parity = warp.parity;
   self->site = site;

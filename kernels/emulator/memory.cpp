@@ -173,14 +173,20 @@ std::string refuse_pointer(const void* pointer) {
   return "points to pageable host memory";
 }
 
-// A word of a struct is taken for a pointer when it is an address of mapped memory above 4 GiB; numbers are
-// not.
+// A word of a struct is taken for a pointer when it is an address of mapped memory above 4 GiB; two numbers
+// side by side are not, except below the end of the address sanitizer's shadow, where everything is mapped.
+#if defined(TTS_SANITIZED)
+constexpr int kSmallest{45};  // bits
+#else
+constexpr int kSmallest{32};
+#endif
+
 std::string refuse_words(const void* object, size_t bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   for (size_t at = 0; at + 8 <= bytes; at += 8) {
     uintptr_t word;
     memcpy(&word, static_cast<const std::byte*>(object) + at, sizeof word);
-    if (word >> 32 == 0 || word >> 47 != 0) continue;
+    if (word >> kSmallest == 0 || word >> 47 != 0) continue;
     const std::string why = refuse_pointer(reinterpret_cast<const void*>(word));
     if (why.empty()) continue;
     if (msync(reinterpret_cast<void*>(word / page * page), page, MS_ASYNC) == 0) return why;
