@@ -40,7 +40,9 @@ TEST_CASE("streamed samples equal one-shot samples for every chunking") {
       REQUIRE(whole.spoken.frames > 2);
       const std::vector<float> alone = engine.decode(whole.spoken.codes);
       CHECK(alone == whole.samples);
-      for (const int chunk : {1, 2, 4, 7, 25}) {
+      // Thread by thread the emulator takes seconds for each: there the smallest chunk and the usual one.
+      const std::vector<int> chunks = kind == "emulator" ? std::vector{1, 4} : std::vector{1, 2, 4, 7, 25};
+      for (const int chunk : chunks) {
         request.chunk_frames = chunk;
         request.first_chunk_frames = 1;
         const Heard streamed = hear(engine, request);

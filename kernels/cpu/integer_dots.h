@@ -315,7 +315,8 @@ inline void quantize(const QuantizedRow& row, const float* x, int64_t K, bool ni
   const float steps_per_unit = top > 0 ? 127.0f / top : 0.0f;
   __builtin_memset(row.steps, 0, static_cast<size_t>(row.padded));
   I total{};
-  for (int64_t k = 0; k < K; k += kLanes) {
+  const int64_t counted = __builtin_isnan(*row.scale) ? 0 : K;  // NaN has no steps; the scale alone says it
+  for (int64_t k = 0; k < counted; k += kLanes) {
     const F value = K - k >= kLanes ? load(x + k) : load_part(x + k, K - k);
     const I steps = __builtin_convertvector(round_nearest(value * steps_per_unit), I);
     total += steps;
