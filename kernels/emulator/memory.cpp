@@ -30,6 +30,7 @@ namespace tts::emulator {
 namespace {
 
 constexpr size_t kReserved{size_t{64} << 30};
+constexpr size_t kHugePage{2 << 20};
 constexpr size_t kRedZone{256};
 constexpr int kPoison{0xff};    // f32, bf16: NaN; integers: -1
 constexpr int kRedPoison{0xa5};
@@ -63,10 +64,14 @@ void on_segv(int number, siginfo_t* info, void*) {
   sigaction(number, &m.previous, nullptr);
 }
 
+// In huge pages, where there are any: the whole of it is opened and closed with every wait of the host, which
+// took three quarters of the time of a small model with pages of 4 KiB.
 void reserve(Memory& m) {
-  void* range = mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* range =
+      mmap(nullptr, kReserved + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   check(range != MAP_FAILED, Exit::device, "emulator: cannot reserve addresses for device memory");
-  m.base = static_cast<std::byte*>(range);
+  m.base = static_cast<std::byte*>(range) + (kHugePage - reinterpret_cast<uintptr_t>(range) % kHugePage);
+  madvise(m.base, kReserved, MADV_HUGEPAGE);
 }
 
 // Others (a test framework) may have put their handler in place of ours since the last allocation.
@@ -82,8 +87,7 @@ void handle_signals(Memory& m) {
 }
 
 void protect(const Memory& m, int access) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t bytes = (m.high + page - 1) / page * page;
+  const size_t bytes = (m.high + kHugePage - 1) / kHugePage * kHugePage;
   if (bytes == 0 || mprotect(m.base, bytes, access) == 0) return;
   perror("emulator: cannot change the protection of device memory");
   abort();  // also reached from a destructor
