@@ -9,6 +9,12 @@ constexpr float kLayerNormEps{1e-6f};  // of the ConvNeXt blocks; the transforme
 const Tensor kNone{};
 
 template <class D>
+bool goes_in_tf32([[maybe_unused]] const D& device) {
+  if constexpr (requires { device.codec_tf32(); }) return device.codec_tf32();
+  return false;
+}
+
+template <class D>
 void pack_layer(Packer<D>& pack, typename DecoderModel<D>::Layer& to, const DecoderLayer& w, const Dims& m) {
   pack.norm(to.input_norm, w.input_norm, kNone, m.eps);
   pack.stored(to.qkv.q, w.q);
@@ -57,7 +63,7 @@ std::shared_ptr<const DecoderModel<D>> pack_decoder(D& device, const CodecDecode
                                                     const CodecDecoderWeights& w) {
   auto model = std::make_shared<DecoderModel<D>>();
   DecoderModel<D>& to = *model;
-  Packer<D> pack(device, to.owned);
+  Packer<D> pack(device, to.owned, goes_in_tf32(device));
   to.config = c;
   to.semantic.resize(static_cast<size_t>(c.groups));
   to.acoustic.resize(static_cast<size_t>(c.groups));

@@ -51,7 +51,8 @@ template <class D>
 class Packer {
  public:
   // Packed host memory that the device reads in place is moved to `owned`.
-  Packer(D& device, std::vector<HostFloats>& owned) : d_(device), owned_(owned) {}
+  Packer(D& device, std::vector<HostFloats>& owned, bool tf32 = false)
+      : d_(device), owned_(owned), tf32_(tf32) {}
 
   void stored(Tensor& to, const Tensor& from) {
     if (from) to = d_.place(from);
@@ -75,6 +76,7 @@ class Packer {
   void conv(Conv& to, const ConvWeights& w) {
     const Shape& s = w.weight.shape;
     to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
+    to.tf32 = tf32_;
     made(to.weight, Shape{s[2], s[1], s[0]}, [w](float* p) { pack_conv(p, w.weight); });
     stored(to.bias, w.bias);
   }
@@ -84,6 +86,7 @@ class Packer {
     const int64_t out = s[1], wide = out * stride;
     to.in = static_cast<int>(s[0]), to.out = static_cast<int>(wide),
     to.taps = static_cast<int>(s[2]) / stride;
+    to.tf32 = tf32_;
     made(to.weight, Shape{to.taps, s[0], wide},
          [w, stride](float* p) { pack_transposed(p, w.weight, stride); });
     made(to.bias, Shape{wide}, [w, out, wide](float* p) {
@@ -140,6 +143,7 @@ class Packer {
 
   D& d_;
   std::vector<HostFloats>& owned_;
+  bool tf32_;  // of every convolution
   std::vector<Job> jobs_;
 };
 

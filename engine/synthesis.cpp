@@ -97,6 +97,11 @@ void fill_precision(DeviceFacts& facts, const DeviceChoice& choice) {
   parse_quant(choice.quant);
   facts.dtype = choice.dtype != "auto" ? choice.dtype : facts.kind == "cuda" ? "bf16" : "f32";
   facts.quant = choice.quant;
+  check(choice.codec_dtype == "f32" || choice.codec_dtype == "tf32", Exit::usage,
+        "--codec-dtype: expected f32 or tf32, got {}", choice.codec_dtype);
+  check(choice.codec_dtype == "f32" || facts.kind == "cuda" || facts.kind == "emulator", Exit::usage,
+        "--codec-dtype tf32: expected a device with tensor cores (--device cuda), got {}", facts.kind);
+  facts.codec_dtype = choice.codec_dtype;
 }
 
 }  // namespace
@@ -167,6 +172,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
   const DType cache = s.facts.dtype == "bf16" ? DType::bf16 : DType::f32;
   DeviceChoice resolved = choice;
   resolved.options.round_activations = cache == DType::bf16;
+  resolved.options.codec_tf32 = s.facts.codec_dtype == "tf32";
   with_device(s.facts.kind, [&](auto tag) {
     using D = typename decltype(tag)::Type;
     auto runner = std::make_unique<Runner<D>>(*s.model, resolved, cache);

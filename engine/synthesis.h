@@ -94,10 +94,12 @@ struct DeviceChoice {
   std::string kind = "auto";   // auto, cpu, cuda, reference, emulator
   std::string dtype = "auto";  // auto, f32, bf16
   std::string quant = "none";  // none, int8, int4
+  std::string codec_dtype = "f32";  // f32; tf32 on cuda
   DeviceOptions options;
 };
 struct DeviceFacts {
-  std::string kind, name, dtype, quant, why;  // `why`: how auto decided; empty when the device was named
+  std::string kind, name, dtype, quant, codec_dtype;
+  std::string why;             // how auto decided; empty when the device was named
   int threads = 0;
   int64_t memory_bytes = 0;    // device memory taken
 };

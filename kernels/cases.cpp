@@ -94,7 +94,7 @@ int Case::out_width() const {
 }
 Conv Case::conv() const {
   const Recipe& r = recipe;
-  return {{}, {}, {}, {}, r.input, r.in, r.out, r.taps, r.dilation, r.stride};
+  return {{}, {}, {}, {}, r.input, r.in, r.out, r.taps, r.dilation, r.stride, r.tf32};
 }
 Heads Case::heads() const { return {recipe.nq, recipe.nkv, recipe.d, recipe.window, 1e-6f, rope.data()}; }
 
@@ -116,6 +116,7 @@ std::string str(const Recipe& r) {
     if (r.stride > 1) text += format(" stride {}", r.stride);
     if (r.input == Conv::Input::snake) text += " snake";
     if (r.input == Conv::Input::elu) text += " elu";
+    if (r.tf32) text += " tf32";
   } else if (r.op == Op::qkv) {
     text += format(" {}x{}", (r.nq + 2 * r.nkv) * r.d, r.in);
   } else {

@@ -42,6 +42,7 @@ struct Recipe {
   bool bias = false;
   int taps = 1, dilation = 1, stride = 1;  // convolutions
   Conv::Input input = Conv::Input::plain;
+  bool tf32 = false;
   int nq = 0, nkv = 0, d = 0, window = 0;  // attention, qkv
   int position = 0;                        // of the first row; the cache before it is filled
   bool timed = false;                      // a shape of the published models, for tts-bench

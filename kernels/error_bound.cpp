@@ -19,6 +19,7 @@ namespace {
 
 constexpr double kU{0x1p-24};
 constexpr double kUbf16{0x1p-8};  // a value at a tie may round to either neighbour
+constexpr double kTf32{0x1.004p-10};  // of a product of two factors that are rounded to 11 bits each
 constexpr double kLipschitz{1.2};
 constexpr double kFunction{8};  // units of the elementary functions
 constexpr double kQuantSteps{127};
@@ -222,6 +223,7 @@ std::vector<double> bound_conv(const Case& c, const Floats& y) {
     error[i] = (static_cast<double>(r.taps) * (depthwise ? 1 : r.in) + 4) * kU *
                    (double{sums[i]} + std::abs(double{c.y[i]})) +
                double{moved[i]} * (1 + kFunction * kU) + 2 * kU * std::abs(double{y[i]});
+    if (r.tf32) error[i] += kTf32 * double{sums[i]};
   }
   return error;
 }

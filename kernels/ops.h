@@ -49,6 +49,7 @@ struct Conv {
   Tensor beta;
   Input input = Input::plain;
   int in = 0, out = 0, taps = 1, dilation = 1, stride = 1;
+  bool tf32 = false;  // a device with tensor cores may round weights and inputs to 11 significant bits
   // Rows of history: what stride and dilation leave to look back at.
   int history_rows() const { return (taps - 1) * dilation + 1 - stride; }
 };

@@ -121,6 +121,15 @@ void add_convolutions(std::vector<Recipe>& list) {
                   .input = In::snake});
   list.push_back({.op = Op::conv_add, .rows = 9, .in = 17, .out = 49, .bias = true, .input = In::snake});
   list.push_back({.op = Op::conv_add, .rows = 33, .in = 64, .out = 96, .bias = true, .input = In::elu});
+  for (Recipe r : {Recipe{.op = Op::conv, .rows = 1, .in = 3, .out = 9},
+                   Recipe{.op = Op::conv, .rows = 21, .in = 24, .out = 24, .bias = true, .taps = 7,
+                          .dilation = 9, .input = In::snake},
+                   Recipe{.op = Op::conv, .rows = 12, .in = 9, .out = 21, .taps = 4, .stride = 2},
+                   Recipe{.op = Op::conv, .rows = 40, .in = 40, .out = 128, .taps = 2},
+                   Recipe{.op = Op::conv_add, .rows = 33, .in = 64, .out = 96, .bias = true}}) {
+    r.tf32 = true;
+    list.push_back(r);
+  }
   list.push_back({.op = Op::depthwise, .rows = 1, .in = 1, .out = 1, .taps = 7});
   list.push_back({.op = Op::depthwise, .rows = 10, .in = 37, .out = 37, .bias = true, .taps = 7});
 }

@@ -37,6 +37,7 @@ struct DeviceOptions {
   int threads = 0;          // of the CPU; 0: chosen (and explained by `doctor`)
   std::string cpu_level;    // "": best the CPU has; else portable, avx2, avx512, vnni
   bool round_activations = false;  // bf16: inputs of products may be rounded
+  bool codec_tf32 = false;         // the convolutions of the codec's decoder on tensor cores
   Switches switches;
 };
 

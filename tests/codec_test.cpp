@@ -3,6 +3,7 @@
 #include "codec/codec.h"
 #include "base/json.h"
 #include "catch.h"
+#include "devices_here.h"
 #include "engine/model.h"
 #include "recorded.h"
 
@@ -173,6 +174,30 @@ TEMPLATE_TEST_CASE("decoder: a primed state goes on as if the frames had been de
                      whole.begin() + static_cast<ptrdiff_t>((primed - 1) * frame)));
   }
 }
+
+#if defined(TTS_EMULATOR) || defined(TTS_CUDA)
+// Two roundings of 2^-11 per product, independent of each other: some 60 dB below the sum of a layer, and the
+// layers add up. What a model gets is printed with -s and stands in docs/kernels.md.
+TEST_CASE("decoder: in TF32 close to f32, and the same samples however the frames are cut", "[codec]") {
+  if (!test::is_here<Cuda>()) return;
+  const std::string name = GENERATE("tiny-custom-voice", "tiny-base-1b7");
+  const std::unique_ptr<Model> model = open_model(name);
+  const CodecDecoderConfig& c = model->config.codec;
+  const std::vector<int32_t> codes = some_codes(c, 5);
+  const auto decode = [&](bool tf32, int at_once) {
+    DeviceOptions options;
+    options.codec_tf32 = tf32;
+    Cuda device{options};
+    return Decoder<Cuda>(device, c, model->decoder, at_once).decode(codes);
+  };
+  const std::vector<float> exact = decode(false, 5), rounded = decode(true, 5);
+  const double snr = snr_db(rounded, exact);
+  INFO(name << ": " << snr << " dB");
+  CHECK(snr >= 40);
+  CHECK(snr <= 90);  // it is not f32 by another name
+  CHECK(decode(true, 2) == rounded);
+}
+#endif
 
 TEST_CASE("decoder: codes that are none are refused by place", "[codec]") {
   const auto model = open_model("tiny-base");

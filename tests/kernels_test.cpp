@@ -114,6 +114,27 @@ TEST_CASE("the matrices of one operation may differ in their formats") {
   CHECK(compared >= 4);
 }
 
+#if defined(TTS_EMULATOR) || defined(TTS_CUDA)
+TEST_CASE("a convolution in TF32 rounds, and one of numbers that need no rounding does not") {
+  if (!test::is_here<Cuda>()) return;
+  Cuda device{DeviceOptions{}};
+  const Recipe exact{.op = Op::conv, .rows = 21, .in = 40, .out = 24, .taps = 3};
+  Recipe rounded = exact;
+  rounded.tf32 = true;
+  Case c = make_case(rounded);
+  CHECK(run_at_once(device, c) != run_at_once(device, make_case(exact)));
+  const auto coarse = [](std::vector<float> values) {  // quarters: every product and sum is exact
+    for (float& v : values) v = std::round(v * 4) / 4;
+    return values;
+  };
+  const Tensor w = c.weights[0].view();
+  const std::vector<float> values(w.f32(), w.f32() + element_count(w.shape));
+  c.weights[0] = make_weight(coarse(values), w.shape, DType::f32);
+  c.x = coarse(c.x), c.state = coarse(c.state);
+  CHECK(first_inequality(run_at_once(device, c), expected(c)) == "");
+}
+#endif
+
 TEST_CASE("rows in one call equal rows in several calls, bit for bit") {
   for (const Recipe& recipe : recipes()) {
     if (!is_small(recipe) || recipe.rows / recipe.stride < 2) continue;

@@ -226,6 +226,7 @@ void record_head(JsonWriter& w, const SpeechBench& bench, const OpenBench& open,
   w.field("dtype", std::string_view(device.dtype))
       .field("quant", std::string_view(device.quant))
       .field("threads", device.threads);
+  if (device.codec_dtype != "f32") w.field("codec_dtype", std::string_view(device.codec_dtype));
 }
 
 double processor_ms() {

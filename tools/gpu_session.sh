@@ -172,6 +172,8 @@ part_3() {
     record ablations.jsonl "without $name" 40 \
       bash -c "speech -m $work/random-0.6b --frames 150 --repeats 2 --ablate $name" && figures "without $name" "$out/ablations.jsonl"
   done
+  record ablations.jsonl "codec in tf32" 40 \
+    bash -c "speech -m $work/random-0.6b --frames 150 --repeats 2 --codec-dtype tf32" && figures "codec in tf32" "$out/ablations.jsonl"
   step "ncu" 120 ncu --clock-control none --set basic --launch-skip 400 --launch-count 60 --export "$out/frame" \
     --force-overwrite tts-bench --device cuda -m "$work/random-0.6b" --label short --frames 8 --repeats 1 --ablate cuda_graphs
   step "nsys" 60 nsys profile --output "$out/speech" --force-overwrite true \

@@ -137,7 +137,8 @@ void what_it_is(JsonWriter& json, const ItemResult& r, const Engine& engine) {
   json.field("type", str(config.type)).field("size", std::string_view(config.size)).end_object();
   json.key("device").begin_object().field("kind", std::string_view(device.kind));
   text_field(json, "name", device.name);
-  json.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant));
+  json.field("dtype", std::string_view(device.dtype)).field("quant", std::string_view(device.quant))
+      .field("codec_dtype", std::string_view(device.codec_dtype));
   json.field("threads", device.threads).end_object();
   json.key("speaker");
   if (r.speaker.empty())

@@ -46,6 +46,7 @@ DeviceChoice device_choice(const Arguments& args) {
         "--device: expected auto, cpu, cuda, cuda:N, reference or emulator, got '{}'", choice.kind);
   choice.dtype = args.text("dtype", "auto");
   choice.quant = args.text("quant", "none");
+  choice.codec_dtype = args.text("codec-dtype", "f32");
   choice.options.threads = static_cast<int>(args.integer("threads", 0));
   choice.options.cpu_level = args.text("cpu-level");
   choice.options.switches = parse_ablations(args.text("ablate"));

@@ -102,6 +102,9 @@ constexpr OptionRow kOptions[] = {
     {.name = "quant", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech,
      .choices = "none|int8|int4",
      .help = "as in tts-gen", .example = "--quant int8"},
+    {.name = "codec-dtype", .kind = ArgKind::choice, .value = "NAME", .group = kGroup, .commands = kSpeech,
+     .choices = "f32|tf32",
+     .help = "as in tts-gen", .example = "--codec-dtype f32"},
     {.name = "ablate", .kind = ArgKind::text, .value = "NAME,...", .group = kGroup, .commands = kSpeech,
      .help = "optimisations to switch off, as in tts-gen", .example = "--ablate parallel_predictor"},
     {.name = "line", .group = kGroup, .commands = bit(Command::speech),
@@ -188,6 +191,7 @@ SpeechBench speech_bench(const Arguments& args, const std::string& command) {
   bench.device.kind = args.text("device", "cpu");
   bench.device.dtype = args.text("dtype", "auto");
   bench.device.quant = args.text("quant", "none");
+  bench.device.codec_dtype = args.text("codec-dtype", "f32");
   bench.device.options.threads = static_cast<int>(args.integer("threads", 0));
   bench.device.options.cpu_level = args.text("cpu-level");
   bench.device.options.switches = parse_ablations(args.text("ablate"));

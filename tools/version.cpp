@@ -106,8 +106,8 @@ int print_config(const Arguments& args) {
   std::string out = options_text(args);
   const DeviceChoice choice = device_choice(args);
   const DeviceFacts device = resolve_device(choice);
-  out += format("[device]\nkind = {}\nname = {}\ndtype = {}\nquant = {}\nthreads = {}\n", device.kind,
-                device.name, device.dtype, device.quant, device.threads);
+  out += format("[device]\nkind = {}\nname = {}\ndtype = {}\nquant = {}\ncodec_dtype = {}\nthreads = {}\n",
+                device.kind, device.name, device.dtype, device.quant, device.codec_dtype, device.threads);
   if (!device.why.empty()) out += format("why = {}\n", device.why);
   out += "[switches]\n";
   for (size_t i = 0; i < static_cast<size_t>(Ablate::kCount); ++i) {

@@ -52,6 +52,7 @@ struct Cuda::State {
   std::list<Graph> graphs;   // most recently used first
   cuda::Gemm gemm;
   bool in_bulk = false;
+  bool codec_tf32 = false;
   bool recording = false;
   int64_t launches_before = 0;
   std::map<const Cursor*, Slot> slots;

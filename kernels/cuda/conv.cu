@@ -9,7 +9,7 @@
 //
 // An output is the sum of its quarters in ascending order, each summed in ascending order of j: the same for
 // every number of rows, so streamed and one-shot samples are equal. R only decides how often a weight is
-// read.
+// read. With tf32 a quarter is a chain of tensor core products of eight j each, in the same order.
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/reduce.h"
 
@@ -20,6 +20,8 @@ namespace {
 constexpr int kThreads{128};
 constexpr int kQuarters{4};
 constexpr int kTile{32};  // j per tile
+constexpr int kFragment{16}, kDepth{8}, kColumns{8};  // rows, j and outputs of a tensor core product
+constexpr int kPadded{kTile + 4};  // floats between rows of a tile whose fragments are read without conflicts
 
 struct Geometry {
   const float* weight;
@@ -27,7 +29,7 @@ struct Geometry {
   int in, out, taps, dilation, stride;
   int rows;     // outputs
   int quarter;  // of taps * in, a multiple of kTile
-  bool add;
+  bool add, tf32;
 };
 
 struct Entry {  // what happens to an input value on its way in
@@ -60,14 +62,27 @@ __global__ void __launch_bounds__(kThreads) keep_kernel(float* history, const fl
   if (i < count) history[i] = end[i];
 }
 
-// Tile [R][kTile] of this warp; lane l loads j = j0 + l of every row. Rows past the last one are zero.
-template <int R>
+// Tile [R][kStride] of this warp; lane l loads j = j0 + l of every row. Rows past the last one are zero.
+template <int R, int kStride = kTile>
 __device__ void load_tile(Shared<float> tile, const float* e, const Geometry& g, int row0, int j) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int tap = j / g.in, rows = j < g.taps * g.in ? g.rows - row0 : 0;
   const int64_t step = static_cast<int64_t>(g.stride) * g.in;
   const float* from = e + row0 * step + static_cast<int64_t>(tap) * (g.dilation - 1) * g.in + j;
-  for (int r = 0; r < R; ++r) tile[r * kTile + lane] = r < rows ? from[r * step] : 0.0f;
+  for (int r = 0; r < R; ++r) tile[r * kStride + lane] = r < rows ? from[r * step] : 0.0f;
+}
+
+// The sums of the quarters [4][R][32] of this block -> y
+template <int R>
+__device__ void add_quarters(float* y, Shared<float> sums, const Geometry& g, int row0, int o) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
+  for (int r = warp; r < R; r += kQuarters) {
+    if (row0 + r >= g.rows || o >= g.out) continue;
+    float value = g.bias ? g.bias[o] : 0.0f;
+    for (int quarter = 0; quarter < kQuarters; ++quarter) value += sums[(quarter * R + r) * kWarp + lane];
+    float& to = y[static_cast<int64_t>(row0 + r) * g.out + o];
+    to = g.add ? to + value : value;
+  }
 }
 
 template <int R>
@@ -105,13 +120,51 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(float* y, const float* e
   Shared<float> sums = shared<float>();
   for (int r = 0; r < R; ++r) sums[(warp * R + r) * kWarp + lane] = sum[r];
   __syncthreads();
-  for (int r = warp; r < R; r += kQuarters) {
-    if (row0 + r >= g.rows || o >= g.out) continue;
-    float value = g.bias ? g.bias[o] : 0.0f;
-    for (int quarter = 0; quarter < kQuarters; ++quarter) value += sums[(quarter * R + r) * kWarp + lane];
-    float& to = y[static_cast<int64_t>(row0 + r) * g.out + o];
-    to = g.add ? to + value : value;
+  add_quarters<R>(y, sums, g, row0, o);
+}
+
+// T fragments of 16 rows; four fragments of 8 outputs.
+template <int T>
+__global__ void __launch_bounds__(kThreads) conv_tf32_kernel(float* y, const float* e, Geometry g) {
+  constexpr int R{T * kFragment}, kAcross{kWarp / kColumns};
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int group = lane / 4, member = lane % 4;  // of the fragments, as ptx.h draws them
+  const int row0 = static_cast<int>(blockIdx.x) * R, o0 = static_cast<int>(blockIdx.y) * kWarp;
+  const int j_begin = warp * g.quarter, total = g.taps * g.in;
+  const int j_end = min(j_begin + g.quarter, total);
+  // shared:  tiles [4][R][kPadded], later the sums of the quarters [4][R][32]
+  Shared<float> tile = shared<float>() + warp * R * kPadded;
+  float sum[T][kAcross][4] = {};
+  for (int j0 = j_begin; j0 < j_end; j0 += kTile) {
+    if (j0 > j_begin) __syncwarp();
+    load_tile<R, kPadded>(tile, e, g, row0, j0 + lane);
+    __syncwarp();
+    for (int k = member; k < kTile; k += kDepth) {
+      float b[kAcross][2];
+#pragma unroll
+      for (int n = 0; n < kAcross * 2; ++n) {
+        const int j = j0 + k + n % 2 * 4, o = o0 + n / 2 * kColumns + group;
+        b[n / 2][n % 2] = j < total && o < g.out ? g.weight[static_cast<int64_t>(j) * g.out + o] : 0.0f;
+      }
+#pragma unroll
+      for (int t = 0; t < T; ++t) {
+        Shared<float> row = tile + ((t * kFragment + group) * kPadded + k), below = row + 8 * kPadded;
+        const float a[4] = {row[0], below[0], row[4], below[4]};
+#pragma unroll
+        for (int n = 0; n < kAcross; ++n) mma_tf32(sum[t][n], a, b[n]);
+      }
+    }
   }
+  __syncthreads();
+  Shared<float> sums = shared<float>();
+#pragma unroll
+  for (int i = 0; i < T * kAcross * 4; ++i) {
+    const int t = i / (kAcross * 4), n = i / 4 % kAcross, d = i % 4;
+    const int row = warp * R + t * kFragment + d / 2 * 8 + group;
+    sums[row * kWarp + n * kColumns + 2 * member + d % 2] = sum[t][n][d];
+  }
+  __syncthreads();
+  add_quarters<R>(y, sums, g, row0, o0 + lane);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -151,10 +204,21 @@ void launch_conv(Queue& q, float* y, const float* e, const Geometry& g) {
          y, e, g);
 }
 
+template <int T>
+void launch_tf32(Queue& q, float* y, const float* e, const Geometry& g) {
+  launch(q, "conv_tf32", conv_tf32_kernel<T>,
+         {.blocks = {blocks_for(g.rows, T * kFragment), blocks_for(g.out, kWarp)},
+          .threads = kThreads,
+          .shared_bytes = static_cast<size_t>(kQuarters * T * kFragment * kPadded) * sizeof(float)},
+         y, e, g);
+}
+
 // As many rows per block as leave two blocks for every multiprocessor: more rows read a weight less often.
 void multiply(Queue& q, float* y, const float* e, const Geometry& g) {
   const auto blocks = [&](int R) { return int64_t{blocks_for(g.rows, R)} * blocks_for(g.out, kWarp); };
-  if (g.rows > 16 && blocks(32) >= 2 * q.multiprocessors) launch_conv<32>(q, y, e, g);
+  if (g.tf32 && g.rows > 16 && blocks(32) >= 2 * q.multiprocessors) launch_tf32<2>(q, y, e, g);
+  else if (g.tf32) launch_tf32<1>(q, y, e, g);
+  else if (g.rows > 16 && blocks(32) >= 2 * q.multiprocessors) launch_conv<32>(q, y, e, g);
   else if (g.rows > 8 && blocks(16) >= 2 * q.multiprocessors) launch_conv<16>(q, y, e, g);
   else if (g.rows > 4 && blocks(8) >= 2 * q.multiprocessors) launch_conv<8>(q, y, e, g);
   else launch_conv<4>(q, y, e, g);
@@ -177,7 +241,8 @@ void conv(Queue& q, float* y, const float* x, const Conv& conv, float* history, 
              .stride = conv.stride,
              .rows = rows / conv.stride,
              .quarter = static_cast<int>(blocks_for(products, kQuarters * kTile)) * kTile,
-             .add = add};
+             .add = add,
+             .tf32 = conv.tf32 && conv.out >= kColumns};
   if (old == 0 && conv.input == Conv::Input::plain) return multiply(q, y, x, g);
   // As many rows at once as the scratch holds; the history carries over.
   const int64_t fit = q.scratch_bytes / (int64_t{conv.in} * 4) - old;

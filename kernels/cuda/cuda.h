@@ -101,6 +101,8 @@ class Cuda {
     body();
   }
 
+  bool codec_tf32() const;  // as the options said
+
   // How long the work of `body` takes on the GPU; waits for it.
   template <class Body>
   double milliseconds(Body&& body) {

@@ -87,7 +87,7 @@ void Cuda::State::open_gemm(bool rounded) {
 }
 
 void Cuda::State::open(const DeviceOptions& options) {
-  switches = options.switches;
+  switches = options.switches, codec_tf32 = options.codec_tf32;
   find_gpu(options.index);
   int least = 0, greatest = 0;
   cuda_call(cudaDeviceGetStreamPriorityRange(&least, &greatest));
@@ -374,9 +374,8 @@ void Cuda::start(void (*job)(void*), void* argument) {
 
 bool Cuda::job_runs() {
   const cudaError_t error = cuda_status(cudaEventQuery(state_->job_done));
-  if (error == cudaErrorNotReady) return true;
-  cuda_call(error);
-  return false;
+  if (error != cudaErrorNotReady) cuda_call(error);
+  return error == cudaErrorNotReady;
 }
 
 void Cuda::finish() {
@@ -422,6 +421,7 @@ std::string Cuda::name() const {
 int64_t Cuda::memory_bytes() const { return state_->memory_bytes; }
 Counters Cuda::counters() const { return state_->counters; }
 const Switches& Cuda::switches() const { return state_->switches; }
+bool Cuda::codec_tf32() const { return state_->codec_tf32; }
 
 // ---- operations ---------------------------------------------------------------------------------
 
