@@ -2,6 +2,7 @@
 
 #include "codec/codec.h"
 #include "engine/session.h"
+#include "engine/speech_plan.h"
 
 #include <algorithm>
 
@@ -69,12 +70,25 @@ int64_t text_bytes(const Model& model) {
          whole_blocks(kPrefillRows * 4);
 }
 
+// Of the longest clip that a checkpoint with encoders takes.
+int reference_frames(const ModelConfig& c) {
+  if (!c.codec_encoder) return 0;
+  return static_cast<int>(longest_clip_samples(c.codec.sample_rate) / c.codec.samples_per_frame) + 1;
+}
+
 }  // namespace
 
-std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache) {
+int planned_positions(const ModelConfig& c, int frames) {
+  if (frames == 0) frames = std::min(c.generation.max_new_tokens - 1, frame_ceiling(kSafeTokens));
+  const int rows = kShownRows + kSafeTokens + reference_frames(c);
+  const int steps = (rows + std::min<int>(frames, limits::kFrames) + kPositionStep) / kPositionStep;
+  return std::min(c.talker.max_positions, steps * kPositionStep);
+}
+
+std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache, int positions) {
   const ModelConfig& c = model.config;
   const MemoryShape shape{
-      .positions = kPlannedPositions, .trailing = kTextIds, .reference = 0, .cache = cache};
+      .positions = positions, .trailing = kTextIds, .reference = reference_frames(c), .cache = cache};
   const int64_t chunk = int64_t{kCodecCallFrames} * c.codec.samples_per_frame * 4;
   return {{"weights of the language model", language_bytes(model, quant)},
           {"inputs of the code predictor", adapted_bytes(model)},

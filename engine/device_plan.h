@@ -11,11 +11,13 @@
 namespace tts {
 
 // Upper bounds in bytes by name: weights as they will be placed, the codec's stream, and one utterance of
-// kPlannedPositions. What goes beyond it (longer utterances, the encoders of reference clips) is taken when
-// it is needed.
-std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache);
+// `positions`. The encoders of reference clips are not in it: the first clip opens them, and their memory
+// grows with its length. Neither is a text that is not split and longer than a safe chunk.
+std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache, int positions);
 int64_t plan_bytes(const std::vector<Arena::Entry>& plan);
 
-constexpr int kPlannedPositions{1024};  // about 75 s of speech
+// Of a safe chunk of text behind the longest reference clip, with at most `frames`; 0: as many as the guard
+// and the checkpoint's own limit allow.
+int planned_positions(const ModelConfig& config, int frames);
 
 }  // namespace tts

@@ -15,7 +15,6 @@ namespace {
 
 // Enqueued beyond the newest frame known to be done; deeper windows bought nothing elsewhere.
 constexpr int kRunAheadFrames{2};
-constexpr int kPositionStep{512};  // rooms are rounded up, so that items of similar length share one layout
 
 using Clock = std::chrono::steady_clock;
 double ms_since(Clock::time_point begin) {

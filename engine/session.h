@@ -10,6 +10,7 @@
 
 namespace tts {
 
+constexpr int kPositionStep{512};   // rooms are rounded up, so that items of similar length share one layout
 constexpr int kCodecCallFrames{16};  // at most per call of the codec: bounds its scratch
 
 // How many frames an item may have, and what it is called when it gets that far.

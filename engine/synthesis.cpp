@@ -126,7 +126,8 @@ namespace {
 template <class D>
 D& reserved(D& device, const Model& model, const DeviceChoice& choice, DType cache) {
   if constexpr (requires { device.reserve(int64_t{}); }) {
-    device.reserve(plan_bytes(device_plan(model, parse_quant(choice.quant), cache)));
+    device.reserve(plan_bytes(device_plan(model, parse_quant(choice.quant), cache,
+                                          planned_positions(model.config, choice.frames))));
   }
   return device;
 }

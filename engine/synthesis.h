@@ -95,6 +95,7 @@ struct DeviceChoice {
   std::string dtype = "auto";  // auto, f32, bf16
   std::string quant = "none";  // none, int8, int4
   std::string codec_dtype = "f32";  // f32; tf32 on cuda
+  int frames = 0;  // most of an utterance, for the plan of a GPU's memory; 0: what the checkpoint allows
   DeviceOptions options;
 };
 struct DeviceFacts {

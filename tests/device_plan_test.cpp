@@ -59,12 +59,15 @@ TEST_CASE("pieces of a pool do not overlap, and what is given back can be had ag
 #if defined(TTS_EMULATOR)
 namespace {
 
+int64_t planned_bytes(const Model& model, Quant quant, DType cache, int frames = 3) {
+  return plan_bytes(device_plan(model, quant, cache, planned_positions(model.config, frames)));
+}
+
 // Allocations of a load and one utterance behind reserve(), which takes `share` of the plan.
 int64_t allocations_with(const std::string& name, Quant quant, double share) {
   const std::unique_ptr<Model> model = load_model(golden_model(name));
   Cuda device{DeviceOptions{}};
-  device.reserve(
-      static_cast<int64_t>(share * static_cast<double>(plan_bytes(device_plan(*model, quant, DType::f32)))));
+  device.reserve(static_cast<int64_t>(share * static_cast<double>(planned_bytes(*model, quant, DType::f32))));
   const int64_t before = device.counters().allocations;
   LanguageModel<Cuda> lm(device, *model, quant);
   SessionSpace<Cuda> space(device, *model, DType::f32);
@@ -86,11 +89,30 @@ TEST_CASE("the plan holds the weights and an utterance, and not much more") {
   }
 }
 
+TEST_CASE("the longest utterance that was announced takes no memory later, a longer one does") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  SpeakRequest request = request_for(*model, "Hi there.");
+  request.guard = false;
+  request.sampling.max_new_tokens = 3001;
+  SpeakCallbacks callbacks;
+  callbacks.stop = [] { return std::optional(FinishReason::cancelled); };  // the room is taken before
+  const auto later = [&](int frames) {
+    DeviceChoice choice;
+    choice.kind = "emulator", choice.dtype = "f32", choice.frames = frames;
+    Engine engine(model, choice);
+    const int64_t before = emulator::counts().allocations;
+    engine.speak(request, callbacks);
+    return emulator::counts().allocations - before;
+  };
+  CHECK(later(3000) == 0);
+  CHECK(later(300) > 0);
+}
+
 TEST_CASE("a GPU with too little memory is refused before a weight is placed, with need and free") {
   const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
   DeviceChoice choice;
   choice.kind = "emulator";
-  const int64_t need = plan_bytes(device_plan(*model, Quant::none, DType::f32));
+  const int64_t need = planned_bytes(*model, Quant::none, DType::f32, 0);
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   emulator::set_memory(static_cast<size_t>(need));  // the device's own scratch does not fit beside it
@@ -106,7 +128,13 @@ TEST_CASE("a GPU with too little memory is refused before a weight is placed, wi
 
 TEST_CASE("the plan of a quantised model is smaller, that of a shorter cache format too") {
   const std::unique_ptr<Model> model = load_model(golden_model("tiny-custom-voice"));
-  const auto bytes = [&](Quant quant, DType cache) { return plan_bytes(device_plan(*model, quant, cache)); };
+  const auto bytes = [&](Quant quant, DType cache) {
+    return plan_bytes(device_plan(*model, quant, cache, planned_positions(model->config, 0)));
+  };
+  const auto positions = [&](int frames) { return planned_positions(model->config, frames); };
+  CHECK(positions(3000) >= 3000);
+  CHECK(positions(3000) - positions(10) >= 2500);
+  CHECK(positions(0) == positions(std::min(model->config.generation.max_new_tokens - 1, frame_ceiling(200))));
   CHECK(bytes(Quant::int8, DType::f32) < bytes(Quant::none, DType::f32));
   CHECK(bytes(Quant::none, DType::bf16) < bytes(Quant::none, DType::f32));
   CHECK(bytes(Quant::none, DType::bf16) > model->weight_bytes / 2);

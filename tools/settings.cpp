@@ -1,5 +1,7 @@
 #include "tools/settings.h"
 
+#include "engine/guard.h"
+#include "engine/speech_plan.h"
 #include "tools/languages.h"
 
 #include <algorithm>
@@ -51,6 +53,14 @@ DeviceChoice device_choice(const Arguments& args) {
   choice.options.cpu_level = args.text("cpu-level");
   choice.options.switches = parse_ablations(args.text("ablate"));
   return choice;
+}
+
+int planned_frames(const Arguments& args, const ModelConfig& config) {
+  double frames = sampling_of(args, config).max_new_tokens - 1;
+  if (args.text("guard", "on") == "on") frames = std::min<double>(frames, frame_ceiling(kSafeTokens));
+  if (const double seconds = args.real("max-seconds", 0); seconds > 0)
+    frames = std::min(frames, seconds * config.codec.sample_rate / config.codec.samples_per_frame);
+  return std::clamp(static_cast<int>(frames), 1, static_cast<int>(limits::kFrames));
 }
 
 Sampling sampling_of(const Arguments& args, const ModelConfig& config) {

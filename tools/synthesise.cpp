@@ -92,7 +92,7 @@ void check_outputs(const Run& run) {
 
 void load_engine(Run& run) {
   const auto begin = Clock::now();
-  const DeviceChoice choice = device_choice(run.args);
+  DeviceChoice choice = device_choice(run.args);
   const std::string directory = model_choice(run.args);
   resolve_device(choice);  // a device that is not there is said before the weights are read
   std::unique_ptr<Model> model = load_model(directory, load_options(run.args));
@@ -102,6 +102,7 @@ void load_engine(Run& run) {
         format("model: the embedded voice, as none was named (-m DIR); {}", model->rules.description));
   }
   if (run.speaking.job) run.speaking.model_identity = model_identity(*model);
+  choice.frames = planned_frames(run.args, model->config);
   run.speaking.engine = std::make_unique<Engine>(std::move(model), choice);
   run.load_ms = ms_since(begin);
   const DeviceFacts& device = run.engine().device();

@@ -92,10 +92,10 @@ std::string memory_text(const Model& model, const Sampling& sampling, const std:
 }
 
 // What a GPU is asked for before a weight is read.
-std::string device_memory_text(const Model& model, const DeviceFacts& device) {
-  const std::vector<Arena::Entry> plan =
-      device_plan(model, parse_quant(device.quant), device.dtype == "bf16" ? DType::bf16 : DType::f32);
-  std::string out = format("[memory of a GPU: plan with one utterance of {} positions]\n", kPlannedPositions);
+std::string device_memory_text(const Model& model, const DeviceFacts& device, int positions) {
+  const DType cache = device.dtype == "bf16" ? DType::bf16 : DType::f32;
+  const std::vector<Arena::Entry> plan = device_plan(model, parse_quant(device.quant), cache, positions);
+  std::string out = format("[memory of a GPU: plan with one utterance of {} positions]\n", positions);
   for (const Arena::Entry& entry : plan) out += format("{} = {} bytes\n", entry.name, entry.bytes);
   return out + format("total = {} bytes\n", plan_bytes(plan));
 }
@@ -124,8 +124,9 @@ int print_config(const Arguments& args) {
                 printable(model->files.directory()), model->config.type, model->config.size,
                 choose_speaker_name(args.has("speaker") ? std::optional(args.text("speaker")) : std::nullopt,
                                     model->config));
+  const int positions = planned_positions(model->config, planned_frames(args, model->config));
   write_stdout(out + sampling_text(sampling) + memory_text(*model, sampling, device.dtype) +
-               device_memory_text(*model, device));
+               device_memory_text(*model, device, positions));
   return 0;
 }
 
