@@ -66,6 +66,9 @@ inline Bytes load_bytes(const void* p) {
 
 struct Int8 {
   static constexpr int kTileRows{TTS_LANES == 16 ? 6 : 2};  // 24 sums, 4 weights and a value of 32 registers
+  static constexpr bool kHasTall{true};
+  static int64_t row_bytes(int64_t K) { return K; }
+  static int64_t steps(int64_t K) { return K / kStep; }
 #if defined(TTS_VNNI)
   // The instruction multiplies unsigned by signed: weights plus 128, and 128 times the sum of the steps comes
   // off later.
@@ -124,39 +127,41 @@ struct Int8 {
     return even + odd;
   }
 
-  template <int RR>
-  static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
-                    bool fetch) {
+  template <int MM, int RR>
+  TTS_APART void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
+                    Ahead& ahead) {
     const int64_t K = x.K, whole = K / kStep * kStep;
     const int8_t* w = weights_of(matrix, first, K);
-    I sums[4][RR];
-    accumulate<RR>(sums, x, w, whole, fetch ? 4 * K : 0);
-    for (int m = 0; whole < K && m < 4; ++m) {
+    I sums[MM][RR];
+    accumulate<MM, RR>(sums, x, w, whole, ahead);
+    for (int m = 0; whole < K && m < MM; ++m) {
       const Bytes weight = weights(last_bytes(w + m * K + whole, K - whole));
       for (int r = 0; r < RR; ++r) {
         sums[m][r] = multiply(sums[m][r], weight, load_bytes(x.steps + r * x.padded + whole));
       }
     }
     for (int r = 0; r < RR; ++r) {
-      store_sums(out + r * stride, sums[0][r], sums[1][r], sums[2][r], sums[3][r], kShifted ? x.offset[r] : 0,
-                 x.scale[r], matrix.scales + first);
+      for (int m = 0; m < MM; m += 4) {
+        store_sums(out + r * stride + m, sums[m][r], sums[m + 1][r], sums[m + 2][r], sums[m + 3][r],
+                   kShifted ? x.offset[r] : 0, x.scale[r], matrix.scales + first + m);
+      }
     }
   }
 
-  template <int RR>
-  TTS_APART void accumulate(I (&total)[4][RR], const Rows& x, const int8_t* w, int64_t end, int64_t ahead) {
-    I sums[4][RR]{};
+  template <int MM, int RR>
+  TTS_INLINE void accumulate(I (&total)[MM][RR], const Rows& x, const int8_t* w, int64_t end, Ahead& ahead) {
+    I sums[MM][RR]{};
+    const char* line = ahead.line;
     for (int64_t k = 0; k < end; k += kStep) {
-      Bytes weight[4];
-      for (int m = 0; m < 4; ++m) {
-        __builtin_prefetch(w + m * x.K + k + ahead, 0, 2);
-        weight[m] = weights(load_bytes(w + m * x.K + k));
-      }
+      Bytes weight[MM];
+      for (int m = 0; m < MM; ++m) weight[m] = weights(load_bytes(w + m * x.K + k));
+      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
       for (int r = 0; r < RR; ++r) {
         const Bytes value = load_bytes(x.steps + r * x.padded + k);
-        for (int m = 0; m < 4; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
+        for (int m = 0; m < MM; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
       }
     }
+    ahead.line = line;
     __builtin_memcpy(total, sums, sizeof sums);
   }
 
@@ -172,6 +177,9 @@ struct Int8 {
 
 struct Int4 {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
+  static constexpr bool kHasTall{false};  // many rows: the prompt only
+  static int64_t row_bytes(int64_t K) { return K / 2; }
+  static int64_t steps(int64_t K) { return K / 2 / kStep; }
 
   // Four neighbouring nibbles (0..15) times their steps, low and high halves, onto the lanes of `start`.
   TTS_INLINE I multiply(I start, Bytes w, Bytes low, Bytes high) {
@@ -201,10 +209,26 @@ struct Int4 {
 #endif
   }
 
+  // Nothing is known about the vector any more: GCC would load it once per use, and loads are what this
+  // waits for.
+  TTS_INLINE Bytes loaded_once(Bytes w) {
+#if TTS_LANES >= 8
+    __asm__("" : "+v"(w));
+#endif
+    return w;
+  }
+
+#if TTS_LANES == 16
+  template <int FIRST>
+  TTS_INLINE F quarter_of(F scales) {  // four neighbours, four lanes each
+    constexpr int A{FIRST}, B{FIRST + 1}, C{FIRST + 2}, D{FIRST + 3};
+    const __m512i lanes = _mm512_set_epi32(D, D, D, D, C, C, C, C, B, B, B, B, A, A, A, A);
+    return _mm512_maskz_permutexvar_ps(0xffff, lanes, scales);
+  }
+#endif
   TTS_INLINE F scales(const float* p) {  // one per block, four lanes each
 #if TTS_LANES == 16
-    const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    return _mm512_maskz_permutexvar_ps(0xffff, lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
+    return quarter_of<0>(_mm512_castps128_ps512(_mm_loadu_ps(p)));
 #elif TTS_LANES == 8
     return _mm256_set_m128(_mm_set1_ps(p[1]), _mm_set1_ps(p[0]));
 #else
@@ -235,17 +259,31 @@ struct Int4 {
 
   // `at`: byte of the row where the step begins; r: activation row
   TTS_INLINE F step(F sums, const Row& row, const Rows& x, int64_t r, int64_t at) {
+    return step(sums, row, x, r, at, scales(row.scale + at / 16));
+  }
+  TTS_INLINE F step(F sums, const Row& row, const Rows& x, int64_t r, int64_t at, F scale) {
     const int8_t* steps = x.steps + r * x.padded + at / 64 * 128 + at % 64;
     const I offset = load_offsets(x.offset + r * x.offsets + at / 4);
-    const I products = multiply(offset, load_bytes(row.w + at), load_bytes(steps), load_bytes(steps + 64));
-    return fma(__builtin_convertvector(products, F), scales(row.scale + at / 16), sums);
+    const I products =
+        multiply(offset, loaded_once(load_bytes(row.w + at)), load_bytes(steps), load_bytes(steps + 64));
+    return fma(__builtin_convertvector(products, F), scale, sums);
   }
 
   TTS_INLINE F row(const Rows& x, const Tensor& matrix, int64_t m) {
     const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep;
     const Row weights = row_of(matrix, m, x.K);
     F sums{};
-    for (int64_t at = 0; at < whole; at += kStep) sums = step(sums, weights, x, 0, at);
+    int64_t at = 0;
+#if TTS_LANES == 16  // one load for the scales of four steps
+    for (; at + 4 * kStep <= whole; at += 4 * kStep) {
+      const F sixteen = load(weights.scale + at / 16);
+      sums = step(sums, weights, x, 0, at, quarter_of<0>(sixteen));
+      sums = step(sums, weights, x, 0, at + kStep, quarter_of<4>(sixteen));
+      sums = step(sums, weights, x, 0, at + 2 * kStep, quarter_of<8>(sixteen));
+      sums = step(sums, weights, x, 0, at + 3 * kStep, quarter_of<12>(sixteen));
+    }
+#endif
+    for (; at < whole; at += kStep) sums = step(sums, weights, x, 0, at);
     if (whole < bytes) {
       Rest rest;
       sums = step(sums, rest_of(rest, weights, whole, bytes), x, 0, whole);
@@ -253,10 +291,11 @@ struct Int4 {
     return sums;
   }
 
-  template <int RR>
+  template <int MM, int RR>
   static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
-                    bool fetch) {
-    const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep, ahead = fetch ? 4 * bytes : 0;
+                    Ahead& ahead) {
+    static_assert(MM == 4);
+    const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep;
     Row weights[4];
     for (int m = 0; m < 4; ++m) weights[m] = row_of(matrix, first + m, x.K);
     F sums[4][RR];
@@ -276,15 +315,17 @@ struct Int4 {
 
   template <int RR>
   TTS_APART void accumulate(F (&total)[4][RR], const Rows& x, const Row (&weights)[4], int64_t end,
-                            int64_t ahead) {
+                            Ahead& ahead) {
     F sums[4][RR]{};
+    const char* line = ahead.line;
     const Row w[4] = {weights[0], weights[1], weights[2], weights[3]};
     for (int64_t at = 0; at < end; at += kStep) {
-      for (int m = 0; m < 4; ++m) __builtin_prefetch(w[m].w + at + ahead, 0, 2);
+      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
       for (int r = 0; r < RR; ++r) {
         for (int m = 0; m < 4; ++m) sums[m][r] = step(sums[m][r], w[m], x, r, at);
       }
     }
+    ahead.line = line;
     __builtin_memcpy(total, sums, sizeof sums);
   }
 
@@ -302,27 +343,42 @@ inline int64_t step_place(int64_t k, bool nibbles) {
   return k / 128 * 128 + k / 16 % 2 * 64 + k / 32 % 4 * 16 + k % 16;
 }
 
-inline void quantize(const QuantizedRow& row, const float* x, int64_t K, bool nibbles) {
+TTS_INLINE void look_at(F value, F& most, F& poison) {
+  most = select(absolute(value) > most, absolute(value), most);
+  poison += value - value;  // 0, or NaN where the value is not finite: the scale carries it on
+}
+
+// Rounds a vector of activations to steps and stores the first n of them; the others are zeros.
+TTS_INLINE I store_steps(int8_t* to, F value, float steps_per_unit, int64_t n) {
   using Narrow = int8_t __attribute__((vector_size(TTS_LANES)));
-  F most{}, poison{};
-  for (int64_t k = 0; k < K; k += kLanes) {
-    const F value = K - k >= kLanes ? load(x + k) : load_part(x + k, K - k);
-    most = select(absolute(value) > most, absolute(value), most);
-    poison += value - value;  // 0, or NaN where the value is not finite: the scale carries it on
+  const I steps = __builtin_convertvector(round_nearest(value * steps_per_unit), I);
+  const Narrow narrow = __builtin_convertvector(steps, Narrow);
+  __builtin_memcpy(to, &narrow, static_cast<size_t>(n));
+  return steps;
+}
+
+inline void quantize(const QuantizedRow& row, const float* x, int64_t K, bool nibbles) {
+  const int64_t whole = K / kLanes * kLanes;
+  F most{}, poison{}, other_most{}, other_poison{};  // two chains
+  int64_t at = 0;
+  for (; at + kLanes < whole; at += 2 * kLanes) {
+    look_at(load(x + at), most, poison);
+    look_at(load(x + at + kLanes), other_most, other_poison);
   }
-  const float top = largest(most);
-  *row.scale = top / 127.0f + sum(poison);
+  if (at < whole) look_at(load(x + at), most, poison);
+  if (whole < K) look_at(load_part(x + whole, K - whole), most, poison);
+  const float top = largest(select(most > other_most, most, other_most));
+  *row.scale = top / 127.0f + sum(poison + other_poison);
   const float steps_per_unit = top > 0 ? 127.0f / top : 0.0f;
   __builtin_memset(row.steps, 0, static_cast<size_t>(row.padded));
   I total{};
   const int64_t counted = __builtin_isnan(*row.scale) ? 0 : K;  // NaN has no steps; the scale alone says it
-  for (int64_t k = 0; k < counted; k += kLanes) {
-    const F value = K - k >= kLanes ? load(x + k) : load_part(x + k, K - k);
-    const I steps = __builtin_convertvector(round_nearest(value * steps_per_unit), I);
-    total += steps;
-    const Narrow narrow = __builtin_convertvector(steps, Narrow);
-    __builtin_memcpy(row.steps + step_place(k, nibbles), &narrow,
-                     static_cast<size_t>(K - k < kLanes ? K - k : kLanes));
+  for (int64_t k = 0; k + kLanes <= counted; k += kLanes) {
+    total += store_steps(row.steps + step_place(k, nibbles), load(x + k), steps_per_unit, kLanes);
+  }
+  if (whole < counted) {
+    const F rest = load_part(x + whole, K - whole);
+    total += store_steps(row.steps + step_place(whole, nibbles), rest, steps_per_unit, K - whole);
   }
   if (!nibbles) {
     *row.offset = 128 * sum(total);

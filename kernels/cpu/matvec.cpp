@@ -2,8 +2,8 @@
 //
 //   w [M][K], one row after the other in memory      a chunk of kChunk outputs is the unit of the threads
 //   ┌──────────── K ───────────►                     one activation row: weight rows in turn, one stream
-//   │ ████ tile                                      many: a tile of kTile weight rows x activation rows is
-//   │ ████                                           held in registers while the next weight rows are fetched
+//   │ ████ tile                                      many: a tile of weight rows x activation rows is held in
+//   │ ████                                           registers while memory brings the tile after the next
 //   ▼ M
 // Every (weight row, activation row) pair has the same vector accumulators that walk K in order, so a row's
 // result does not depend on the rows beside it. Int8 and int4: the activations of a row are rounded to
@@ -82,8 +82,8 @@ Product prepare(const MatvecKernels& kernels, const Team& team, GrowingMemory& s
   const int64_t row_bytes = p.x.padded + (offsets + 1) * int64_t{sizeof(float)};
   auto* memory = space.get<std::byte>(rows * row_bytes);
   auto* steps = reinterpret_cast<int8_t*>(memory);
-  auto* scale = reinterpret_cast<float*>(memory + rows * p.x.padded);
-  auto* offset = reinterpret_cast<int32_t*>(scale + rows);
+  auto* offset = reinterpret_cast<int32_t*>(memory + rows * p.x.padded);  // vectors of int4: aligned
+  auto* scale = reinterpret_cast<float*>(offset + rows * offsets);
   const auto quantize = [&](int row, int) {
     kernels.quantize({steps + row * p.x.padded, scale + row, offset + row * offsets, p.x.padded},
                      x + row * p.x.K, p.x.K, nibbles);
@@ -218,6 +218,18 @@ namespace {
 
 
 constexpr int kTile{4};  // weight rows whose sums across lanes are taken together
+// A tile for many activation rows, two at a time: fewer activations are loaded per product. Int8 with the
+// widest vectors: 225 GMAC/s of 236, where 4 x 4 and 4 x 6 reach 177 and 187.
+constexpr int kTall{TTS_LANES == 16 ? 8 : 4};
+constexpr int kTallRows{2};
+
+// What memory should bring while a tile is computed: the tile after the next one, line after line, spread
+// evenly over the steps of this one. One tile ahead is too late, and all of it at once overtaxes the queue:
+// the arithmetic and the memory then take turns (int8, 6 rows: 15 instead of 21 GB/s).
+struct Ahead {
+  const char* line;
+  int64_t lines;  // per step
+};
 
 #define TTS_INLINE [[gnu::always_inline]] static inline
 #define TTS_APART [[gnu::noinline]] static  // inlined into its caller, GCC keeps the sums of a tile in memory
@@ -227,9 +239,11 @@ constexpr int kTile{4};  // weight rows whose sums across lanes are taken togeth
 template <class W>
 struct Dense {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
+  static constexpr bool kHasTall{false};  // 8 rows of 3072 weights do not fit into the nearest cache
   static constexpr int64_t kPair{2 * kLanes};
-  static constexpr int64_t kLine{64 / sizeof(W)};  // weights of a cache line
   using Total = F;
+  static int64_t row_bytes(int64_t K) { return K * int64_t{sizeof(W)}; }
+  static int64_t steps(int64_t K) { return K / kPair * 2; }
 
   // What is left of K after whole pairs of vectors; it belongs to the first chain.
   TTS_INLINE F add_rest(F sums, const float* x, const W* w, int64_t K) {
@@ -252,42 +266,43 @@ struct Dense {
     return even + odd;
   }
 
-  // The two chains one after the other: 16 sums, 4 weights and an activation leave room in 32 registers, and
-  // the half of the lines a pass touches stays in the nearest cache (91 % of peak; both chains at once spill
-  // and reach 62 %).
-  template <int RR>
-  static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
-                    bool fetch) {
+  // The two chains one after the other: 16 sums, the weights and an activation leave room in 32 registers,
+  // and the half of the lines a pass touches stays in the nearest cache (93 % of peak; both chains at once
+  // spill and reach 62 %).
+  template <int MM, int RR>
+  TTS_APART void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
+                    Ahead& ahead) {
     const W* w = static_cast<const W*>(matrix.data) + first * x.K;
-    const int64_t K = x.K, whole = K / kPair * kPair, ahead = fetch ? kTile * K : 0;
-    F even[kTile][RR]{}, odd[kTile][RR]{};
-    accumulate<RR, true>(even, x, w, whole, ahead);
-    for (int m = 0; whole < K && m < kTile; ++m) {
+    const int64_t K = x.K, whole = K / kPair * kPair;
+    F even[MM][RR], odd[MM][RR];
+    accumulate<MM, RR>(even, x, w, 0, whole, ahead);
+    for (int m = 0; whole < K && m < MM; ++m) {
       for (int r = 0; r < RR; ++r) even[m][r] = add_rest(even[m][r], x.values + r * K, w + m * K, K);
     }
-    accumulate<RR, false>(odd, x, w, whole, ahead);
+    accumulate<MM, RR>(odd, x, w, kLanes, whole, ahead);
     for (int r = 0; r < RR; ++r) {
-      store_sums(out + r * stride, even[0][r] + odd[0][r], even[1][r] + odd[1][r], even[2][r] + odd[2][r],
-                 even[3][r] + odd[3][r]);
+      for (int m = 0; m < MM; m += kTile) {
+        store_sums(out + r * stride + m, even[m][r] + odd[m][r], even[m + 1][r] + odd[m + 1][r],
+                   even[m + 2][r] + odd[m + 2][r], even[m + 3][r] + odd[m + 3][r]);
+      }
     }
   }
 
-  template <int RR, bool kEven>
-  TTS_APART void accumulate(F (&total)[kTile][RR], const Rows& x, const W* w, int64_t end, int64_t ahead) {
-    F sums[kTile][RR]{};
-    for (int64_t k = kEven ? 0 : kLanes; k < end; k += kPair) {
-      F weight[kTile];
-      for (int m = 0; m < kTile; ++m) {
-        const W* at = w + m * x.K + k;
-        weight[m] = load(at);
-        if constexpr (kEven) __builtin_prefetch(at + ahead, 0, 2);
-        if constexpr (kEven && kPair > kLine) __builtin_prefetch(at + ahead + kLine, 0, 2);
-      }
+  template <int MM, int RR>
+  TTS_INLINE void accumulate(F (&total)[MM][RR], const Rows& x, const W* w, int64_t begin, int64_t end,
+                            Ahead& ahead) {
+    F sums[MM][RR]{};
+    const char* line = ahead.line;
+    for (int64_t k = begin; k < end; k += kPair) {
+      F weight[MM];
+      for (int m = 0; m < MM; ++m) weight[m] = load(w + m * x.K + k);
+      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
       for (int r = 0; r < RR; ++r) {
         const F value = load(x.values + r * x.K + k);
-        for (int m = 0; m < kTile; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
+        for (int m = 0; m < MM; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
       }
     }
+    ahead.line = line;
     __builtin_memcpy(total, sums, sizeof sums);
   }
 
@@ -308,36 +323,58 @@ Rows skip_rows(Rows x, int rows) {
   return x;
 }
 
-// kTile weight rows against all activation rows, RR at a time, then the rest. While the first ones are
-// computed the next weight rows are fetched: without that the memory waits for the arithmetic (int8, 8 rows:
-// 16 instead of 8 GB/s).
-template <class Format, int RR>
-void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first, bool fetch) {
-  for (; rows >= RR; rows -= RR, fetch = false) {
-    Format::template block<RR>(out, stride, x, w, first, fetch);
+// MM weight rows against all activation rows, RR at a time, then the rest.
+template <class Format, int MM, int RR>
+void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first, Ahead& ahead) {
+  for (; rows >= RR; rows -= RR) {
+    Format::template block<MM, RR>(out, stride, x, w, first, ahead);
     out += RR * stride;
     x = skip_rows(x, RR);
   }
   if constexpr (RR > 1) {
-    if (rows > 0) sweep<Format, RR - 1>(out, stride, x, rows, w, first, fetch);
+    if (rows > 0) sweep<Format, MM, RR - 1>(out, stride, x, rows, w, first, ahead);
   }
 }
 
+// Whole tiles of outputs [m, count); returns where they end.
+template <class Format, int MM, int RR>
+int64_t sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
+                    int64_t m, int64_t count) {
+  const int64_t bytes = MM * Format::row_bytes(x.K), steps = (rows + RR - 1) / RR * Format::steps(x.K);
+  for (; m + MM <= count; m += MM) {
+    const char* tile = static_cast<const char*>(w.data) + (first + m) / MM * bytes;
+    Ahead ahead{tile + 2 * bytes, steps > 0 ? (bytes / 64 + steps - 1) / steps : 0};
+    sweep<Format, MM, RR>(out + m, stride, x, rows, w, first + m, ahead);
+  }
+  return m;
+}
+
 // One activation row: memory is read as one stream, row after row (four or eight interleaved rows reached 52
-// to 63 % of the rate of a plain read), and the sums across lanes are taken kTile at a time (one at a time,
-// rows of 1 KiB reached half of it).
+// to 63 % of the rate of a plain read, any explicit prefetch 70 to 85 %), and the sums across lanes are taken
+// kTile at a time (one at a time, rows of 1 KiB reached half of it).
 template <class Format>
-void sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
-                 int64_t count) {
+int64_t row_in_turn(float* out, const Rows& x, const Tensor& w, int64_t first, int64_t count) {
   int64_t m = 0;
   for (; m + kTile <= count; m += kTile) {
-    if (rows > 1) {
-      sweep<Format, Format::kTileRows>(out + m, stride, x, rows, w, first + m, true);
-      continue;
-    }
     typename Format::Total totals[kTile];
     for (int i = 0; i < kTile; ++i) totals[i] = Format::row(x, w, first + m + i);
     Format::finish(out + m, totals, x, w, first + m);
+  }
+  return m;
+}
+
+template <class Format>
+void multiply(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
+              int64_t count) {
+  int64_t m = 0;
+  if (rows == 1) {
+    m = row_in_turn<Format>(out, x, w, first, count);
+  } else {
+    if constexpr (Format::kHasTall) {
+      if (rows > Format::kTileRows)
+        m = sweep_tiles<Format, kTall, kTallRows>(out, stride, x, rows, w, first, m, count);
+    }
+    m = sweep_tiles<Format, kTile, Format::kTileRows>(out, stride, x, rows, w, first, m, count);
   }
   for (; m < count; ++m) {
     for (int r = 0; r < rows; ++r) {
@@ -351,13 +388,13 @@ void dots(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, 
           int64_t count) {
   switch (w.dtype) {
     case DType::f32:
-      return sweep_tiles<Dense<float> >(out, stride, x, rows, w, first, count);
+      return multiply<Dense<float>>(out, stride, x, rows, w, first, count);
     case DType::bf16:
-      return sweep_tiles<Dense<bf16> >(out, stride, x, rows, w, first, count);
+      return multiply<Dense<bf16>>(out, stride, x, rows, w, first, count);
     case DType::int8_rows:
-      return sweep_tiles<Int8>(out, stride, x, rows, w, first, count);
+      return multiply<Int8>(out, stride, x, rows, w, first, count);
     case DType::int4_blocks:
-      return sweep_tiles<Int4>(out, stride, x, rows, w, first, count);
+      return multiply<Int4>(out, stride, x, rows, w, first, count);
     default:
       throw Error(Exit::internal, "product: expected F32, BF16, int8 or int4 weights, got {}", str(w));
   }
