@@ -242,8 +242,8 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   { d.counters() } -> std::same_as<Counters>;
   { d.switches() } -> std::convertible_to<const Switches&>;
   // --- optional: D::kHostMemory = true says that device memory is host memory and work is done when a call
-  // returns; then the host may read codes between operations. D::kRowsCost = true beside it: many rows in a
-  // call cost clearly more than one.
+  // returns; then the host may read codes between operations. D::rows_at_once(dtype) beside it: many rows in
+  // a call cost clearly more than one; up to so many, with weights of this format, cost little more.
   // --- optional: a device that can do two things at once offers d.beside(), a second device on the same
   // memory (or itself, when it cannot after all), and d.start(job, argument): job(argument) runs on the
   // second one beside what is called next; d.job_runs(); d.finish() waits for it and throws what it threw.

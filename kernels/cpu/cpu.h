@@ -84,7 +84,8 @@ class Cpu {
   Cursor peek(const Cursor* cursor) { return *cursor; }
 
   static constexpr bool kHostMemory{true};
-  static constexpr bool kRowsCost{true};
+  // Where the arithmetic of so many rows takes about as long as the memory brings the weights.
+  static constexpr int rows_at_once(DType weights) { return weights == DType::int8_rows ? 6 : 4; }
   static std::string_view kind() { return "cpu"; }
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
   int threads() const { return team_.threads(); }
