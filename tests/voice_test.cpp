@@ -24,7 +24,7 @@ std::string voice_name() {
 }
 
 struct Recorded {
-  std::string text;
+  std::string text, speaker;
   std::vector<int32_t>
       codes;  // [frames][groups], greedy, from the official package (tools/voice/record_greedy.py)
 };
@@ -33,14 +33,14 @@ std::vector<Recorded> recorded_sentences() {
   const Json file = Json::load(TTS_SOURCE_DIR "/tests/data/voice/greedy.json");
   std::vector<Recorded> sentences;
   for (const Json& item : file.items()) {
-    Recorded sentence{item.at("text").text(), {}};
+    Recorded sentence{item.at("text").text(), item.at("speaker").text(), {}};
     for (const Json& frame : item.at("frames").items()) {
       for (const Json& code : frame.items())
         sentence.codes.push_back(static_cast<int32_t>(code.integer(0, 65535)));
     }
     sentences.push_back(std::move(sentence));
   }
-  REQUIRE(sentences.size() == 5);
+  REQUIRE(sentences.size() == 7);
   return sentences;
 }
 
@@ -56,10 +56,10 @@ DeviceChoice cpu() {
   return choice;
 }
 
-SpeakRequest request_of(const std::string& text) {
+SpeakRequest request_of(const Recorded& sentence) {
   SpeakRequest request;
-  request.text = text;
-  request.speaker = voice()->config.talker.speakers.front().name;
+  request.text = sentence.text;
+  request.speaker = sentence.speaker;
   request.language = "english";
   request.sampling = defaults_of(voice()->config.generation);
   return request;
@@ -78,6 +78,33 @@ Heard speak(Engine& engine, const SpeakRequest& request) {
   };
   heard.spoken = engine.speak(request, callbacks);
   return heard;
+}
+
+// The fundamental that most voiced frames have: the first high maximum of the autocorrelation, 60 to 240 Hz.
+double median_pitch_hz(const std::vector<float>& samples) {
+  constexpr size_t kWindow{1920}, kShortest{100}, kLongest{400};
+  std::vector<double> found;
+  for (size_t at = 0; at + kWindow + kLongest <= samples.size(); at += kWindow / 2) {
+    const auto product = [&](size_t lag) {
+      double sum = 0, energy = 1e-9;
+      for (size_t i = at; i < at + kWindow; ++i) {
+        sum += double{samples[i]} * samples[i + lag];
+        energy += double{samples[i]} * samples[i] + double{samples[i + lag]} * samples[i + lag];
+      }
+      return energy < 2 * kWindow * 1e-4 ? 0 : 2 * sum / energy;  // below -40 dBFS: no voice
+    };
+    std::vector<double> similar;
+    for (size_t lag = kShortest; lag <= kLongest; ++lag) similar.push_back(product(lag));
+    const double best = *std::max_element(similar.begin(), similar.end());
+    if (best < 0.6) continue;
+    size_t first = 0;
+    while (similar[first] < 0.9 * best) first++;
+    while (first + 1 < similar.size() && similar[first + 1] > similar[first]) first++;
+    found.push_back(24000.0 / static_cast<double>(kShortest + first));
+  }
+  REQUIRE(found.size() > 5);
+  std::nth_element(found.begin(), found.begin() + static_cast<long>(found.size() / 2), found.end());
+  return found[found.size() / 2];
 }
 
 // English read at this voice's pace takes 0.05 to 0.12 s per letter, and 0.5 s of pauses around it.
@@ -145,7 +172,7 @@ FirstSample time_first_sample() {
 TEST_CASE("recorded sentences have the greedy codes of the official package") {
   Engine engine(voice(), cpu());
   for (const Recorded& sentence : recorded_sentences()) {
-    SpeakRequest request = request_of(sentence.text);
+    SpeakRequest request = request_of(sentence);
     request.sampling.greedy = request.sampling.sub_greedy = true;
     const Heard heard = speak(engine, request);
     CAPTURE(sentence.text);
@@ -158,11 +185,26 @@ TEST_CASE("sampled sentences end by themselves and sound like speech") {
   Engine engine(voice(), cpu());
   const std::vector<Recorded> sentences = recorded_sentences();
   for (uint64_t seed = 1; seed <= 4; ++seed) {
-    SpeakRequest request = request_of(sentences[seed % sentences.size()].text);
+    SpeakRequest request = request_of(sentences[seed % sentences.size()]);
     request.seed = seed;
     CAPTURE(seed);
     check_sounds_like_speech(speak(engine, request), request.text);
   }
+}
+
+TEST_CASE("the two speakers differ: a high and a deep voice") {
+  REQUIRE(voice()->config.talker.speakers.size() == 2);
+  Engine engine(voice(), cpu());
+  Recorded sentence = recorded_sentences().front();
+  sentence.speaker = "slt";
+  const double slt_hz = median_pitch_hz(speak(engine, request_of(sentence)).samples);
+  sentence.speaker = "rms";
+  const double rms_hz = median_pitch_hz(speak(engine, request_of(sentence)).samples);
+  std::cout << "pitch: slt " << slt_hz << " Hz, rms " << rms_hz << " Hz\n";
+  CHECK(slt_hz > 145);  // their sources: 150 to 205 Hz and 70 to 130 Hz
+  CHECK(slt_hz < 210);
+  CHECK(rms_hz > 65);
+  CHECK(rms_hz < 135);
 }
 
 TEST_CASE("the first sample comes within 100 ms of the start of the process") {

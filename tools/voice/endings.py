@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """endings.py TTS_GEN [COUNT [FIRST]]: how many of COUNT (1000) seeded runs end by their own end token.
 
-The embedded voice, the sentences of the measurement in turn, seeds FIRST (1) and following, published
-sampling, one process and one thread. Exit 1 below 99.5 %.
+The embedded voice, the sentences of the measurement and the speakers in turn, seeds FIRST (1) and following,
+published sampling, one process and one thread. Exit 1 below 99.5 %.
 """
 
 import collections
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+import layout
 from recognise import sentences
 
 LEAST = 0.995
@@ -20,12 +21,13 @@ LEAST = 0.995
 def main():
     program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     first = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    texts = sentences()
+    texts, speakers = sentences(), list(layout.SPEAKERS)
     with tempfile.TemporaryDirectory() as folder:
         jobs = os.path.join(folder, "jobs.jsonl")
         with open(jobs, "w", encoding="utf-8") as f:
             for i in range(first - 1, first - 1 + count):
                 job = {"id": str(i), "text": texts[i % len(texts)], "seed": i + 1, "language": "english"}
+                job["speaker"] = speakers[(i + i // len(texts)) % len(speakers)]
                 f.write(json.dumps(job) + "\n")
         report = os.path.join(folder, "report.jsonl")
         command = [program, "-m", "embedded", "-j", "1", "-q", "--json=" + report]

@@ -1,8 +1,9 @@
 """The voice directory as the training sees it: dimensions, ids and tokenizer, all read from flite-en/.
 
 What only the training gives a meaning is here too: the code groups in use and what they say.
-  group 0       phonetic cluster                      group 2       pitch: cycles per frame - 8
+  group 0       phonetic cluster                      group 2       speaker and pitch (PITCH below)
   group 1       text pointer (never sound)            groups 3..10  spectrum; 11..15 are always 0
+Clusters and spectrum are those of slt: other speakers are moved there first (speech.to_reference).
 """
 
 import json
@@ -27,9 +28,13 @@ GROUPS = PREDICTOR["num_code_groups"]
 USED_GROUPS = 11
 SPECTRAL_PARTS = [2, 2, 3, 3, 4, 4, 6, 8]  # residual principal components of groups 3..10
 SPECTRAL_CODES = 128  # entries in use of those groups
-FEWEST_CYCLES = 8  # of a frame: code 0 of group 2
 
 SPEAKERS = TALKER["spk_id"]
+REFERENCE = "slt"
+PITCH_CODES = 16  # of every speaker
+FEWEST_CYCLES = {"slt": 8, "rms": 4}  # of a frame of 80 ms: the first pitch code of the speaker
+FIRST_PITCH = {"slt": 0, "rms": 16}  # where the speaker's codes begin in group 2
+CYCLES = {FIRST_PITCH[s] + k: FEWEST_CYCLES[s] + k for s in SPEAKERS for k in range(PITCH_CODES)}
 VOCAB = read_json("vocab.json")
 with open(os.path.join(TEMPLATE, "merges.txt"), encoding="utf-8") as f:
     MERGES = {tuple(line.split()): rank for rank, line in enumerate(f.read().splitlines()) if line}
@@ -81,3 +86,12 @@ def prompt(token_ids, speaker, english):
     text = role + [pad] * (len(head) - 1) + [bos] + list(token_ids) + [eos, pad]
     codec = [-1] * 3 + head + [t["codec_pad_id"]] * (len(token_ids) + 1) + [t["codec_bos_id"]]
     return text, codec
+
+
+def pitch_code(speaker, cycles):
+    return cycles - FEWEST_CYCLES[speaker] + FIRST_PITCH[speaker]
+
+
+def speaker_of(path):
+    """Of a file of the training folder: slt_03.bin, codes_rms_12.npz, audio_rms.npz."""
+    return next(s for s in SPEAKERS if s in os.path.basename(path).split(".")[0].split("_"))

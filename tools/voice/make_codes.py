@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""make_codes.py DATA: Flite's records (sh_NN.bin of the text sh_NN) -> codes_NN.npz.
+"""make_codes.py DATA: Flite's records (SPEAKER_NN.bin of the text sh_NN) -> codes_SPEAKER_NN.npz.
 
-DATA/vq.npz (the quantiser) and DATA/align.pkl are fitted on the first shard when they do not exist: codes of
-another quantiser mean something else, so whoever continues from existing weights puts its vq.npz there first.
-codes_NN.npz: ids, idn (text tokens and their number per sentence), codes [frames, 11], fn (frames per
+DATA/vq.npz (the quantiser), DATA/move_SPEAKER.npz (to the space of the reference speaker) and DATA/align.pkl
+are fitted when they do not exist: codes of another quantiser mean something else, so whoever continues from
+existing weights puts its files there first.
+codes_SPEAKER_NN.npz: ids, idn (text tokens and their number per sentence), codes [frames, 11], fn (frames per
 sentence), line. The pointer of frame n is (N + 2 + n) - p, N tokens, p the token spoken at the end of the
 frame: the distance between the talker's rows of frame and token.
 """
@@ -26,19 +27,19 @@ LONGEST_FRAMES = 300
 
 
 def features_of(record):
-    grid = speech.regrid(record)
+    grid = speech.regrid(record, layout.REFERENCE)
     return speech.features(grid), speech.phones_of_frames(record, grid)
 
 
-def encode_sentence(text, record, aligner):
+def encode_sentence(text, record, speaker, move, aligner):
     """Everything but the spectral codes of one sentence, or None: not alignable or beyond the pointer's
     reach."""
-    grid = speech.regrid(record)
+    grid = speech.regrid(record, speaker)
     characters = characters_of_slots(text, record, grid["slot_segment"], aligner)
     if characters is None:
         return None
     ids, last_characters = layout.tokenize(text)
-    cycles = speech.cycles_of_frames(grid["f0"])
+    cycles = speech.cycles_of_frames(grid["f0"], speaker)
     token = np.searchsorted(
         np.array(last_characters), characters[1::2]
     )  # spoken in the second slot of the frame
@@ -49,16 +50,19 @@ def encode_sentence(text, record, aligner):
         line=record["line"],
         ids=ids,
         pointer=pointer,
-        pitch=cycles - layout.FEWEST_CYCLES,
-        features=speech.features(grid),
+        pitch=layout.pitch_code(speaker, cycles),
+        features=speech.features(speech.to_reference(grid, move)),
         phones=speech.phones_of_frames(record, grid),
     )
 
 
-def encode_shard(path, tables, aligner):
-    with open(path[:-4], encoding="utf-8") as f:
+def encode_shard(path, tables, moves, aligner):
+    with open(os.path.join(os.path.dirname(path), "sh_" + path[-6:-4]), encoding="utf-8") as f:
         texts = f.read().split("\n")
-    sentences = [encode_sentence(texts[r["line"]], r, aligner) for r in speech.read_dump(path)]
+    speaker = layout.speaker_of(path)
+    sentences = [
+        encode_sentence(texts[r["line"]], r, speaker, moves[speaker], aligner) for r in speech.read_dump(path)
+    ]
     kept = [s for s in sentences if s]
     print(os.path.basename(path), len(kept), "sentences,", len(sentences) - len(kept), "left out", flush=True)
     spectral = quantiser.encode(
@@ -82,10 +86,24 @@ def encode_shard(path, tables, aligner):
     )
 
 
+def load_moves(data):
+    """Per speaker what speech.fit_move found in DATA/pairs_SPEAKER.bin, kept in DATA/move_SPEAKER.npz."""
+    moves = {layout.REFERENCE: None}
+    for speaker in layout.SPEAKERS:
+        path = "%s/move_%s.npz" % (data, speaker)
+        if speaker == layout.REFERENCE:
+            continue
+        if not os.path.exists(path):
+            records = (speech.read_dump("%s/pairs_%s.bin" % (data, s)) for s in (layout.REFERENCE, speaker))
+            np.savez(path, **speech.fit_move(*speech.pairs_of(*records, speaker)))
+        moves[speaker] = dict(np.load(path))
+    return moves
+
+
 def main():
     data = sys.argv[1]
     torch.set_num_threads(1)
-    shards = sorted(glob.glob(data + "/sh_??.bin"))
+    shards = sorted(glob.glob(data + "/%s_??.bin" % layout.REFERENCE))
     if not os.path.exists(data + "/vq.npz"):
         np.savez(
             data + "/vq.npz",
@@ -96,11 +114,11 @@ def main():
             pickle.dump(Aligner().fit(words_of(speech.read_dump(shards[0]))), f)
     with open(data + "/align.pkl", "rb") as f:
         aligner = pickle.load(f)
-    tables = dict(np.load(data + "/vq.npz"))
-    for path in shards:
-        out = "%s/codes_%s.npz" % (data, path[-6:-4])
+    tables, moves = dict(np.load(data + "/vq.npz")), load_moves(data)
+    for path in shards + sorted(set(glob.glob(data + "/*_??.bin")) - set(shards)):
+        out = "%s/codes_%s.npz" % (data, os.path.basename(path)[:-4])
         if not os.path.exists(out):
-            np.savez(out + ".tmp.npz", **encode_shard(path, tables, aligner))
+            np.savez(out + ".tmp.npz", **encode_shard(path, tables, moves, aligner))
             os.replace(out + ".tmp.npz", out)
 
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """official.py MODEL OUT [--greedy] [--seed N] [--first N]: the sentences through the official package.
 
+The speakers of the voice take turns.
+
 In f32 on the CPU. OUT/NNN.wav (32-bit float samples) and OUT/NNN.json (codes, in the format of
 `tts-gen --codes`).
 """
@@ -32,11 +34,11 @@ class Official:
 
         self.model.model.speech_tokenizer.decode = listen
 
-    def speak(self, text, greedy, language="English"):
+    def speak(self, text, speaker, greedy, language="English"):
         """Samples and codes [frames][groups]."""
         choice = dict(do_sample=False, subtalker_dosample=False) if greedy else {}
         waves, _ = self.model.generate_custom_voice(
-            text=[text], speaker=["slt"], language=[language], **choice
+            text=[text], speaker=[speaker], language=[language], **choice
         )
         return waves[0], self.codes
 
@@ -57,10 +59,11 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(args.out, exist_ok=True)
-    official = Official(args.model)
+    official, speakers = Official(args.model), list(layout.SPEAKERS)
     for i, sentence in enumerate(sentences()[: args.first]):
         torch.manual_seed(args.seed * 1000 + i)
-        write("%s/%03d" % (args.out, i), *official.speak(sentence, args.greedy))
+        speaker = speakers[i % len(speakers)]
+        write("%s/%03d" % (args.out, i), *official.speak(sentence, speaker, args.greedy))
 
 
 if __name__ == "__main__":

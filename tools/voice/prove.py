@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """prove.py DATA OUT --tts-gen PROGRAM [--model DIR] [--codec CODEC.pt] [--seeds N]: two claims.
 
-1. Words: PocketSphinx on the engine's own output (published sampling, one seed per sentence and run) beside
-   the source voice, the training target and the true codes without a language model.
-2. Same model: for the greedy choice the official package and the engine give the same codes, and their
-   waveforms (from the same codes, f32) agree with a signal to noise ratio of at least 100 dB.
+1. Words, for every speaker: PocketSphinx on the engine's own output (published sampling, one seed per
+   sentence and run) beside the source voice, the training target and the true codes without a language model.
+2. Same model, the speakers in turn: for the greedy choice the official package and the engine give the same
+   codes, and their waveforms (from the same codes, f32) agree with a signal to noise ratio of at least
+   100 dB.
 Prints a table for docs/ledger.md; exit 1 when claim 2 fails. Takes minutes.
 """
 
@@ -23,14 +24,14 @@ from recognise import sentences, word_error_rate
 LEAST_SNR_DB = 100.0
 
 
-def engine(args, text, path, *options):
+def engine(args, speaker, text, path, *options):
     """One sentence through tts-gen: PATH.wav and PATH.json."""
     command = [
         args.tts_gen,
         "-m",
         args.model or "embedded",
         "-s",
-        "slt",
+        speaker,
         "-l",
         "english",
         "--format",
@@ -46,12 +47,13 @@ def engine(args, text, path, *options):
     subprocess.run(command, check=True)
 
 
-def engine_folder(args, name, *options, seed=None, first=None):
+def engine_folder(args, name, speakers, *options, seed=None, first=None):
+    """The sentences, the speakers in turn."""
     folder = os.path.join(args.out, name)
     os.makedirs(folder, exist_ok=True)
     for i, sentence in enumerate(sentences()[:first]):
         own = [] if seed is None else ["--seed", str(seed * 1000 + i)]
-        engine(args, sentence, "%s/%03d" % (folder, i), *options, *own)
+        engine(args, speakers[i % len(speakers)], sentence, "%s/%03d" % (folder, i), *options, *own)
     return folder
 
 
@@ -71,21 +73,22 @@ def snr_db(wanted, got):
     return 10 * np.log10(np.sum(a**2) / error) if error else np.inf
 
 
-def prove_words(args):
-    references = os.path.join(args.out, "reference")
-    run("render_reference.py", args.data, references, *(["--codec", args.codec] if args.codec else []))
+def prove_words(args, speaker):
+    references = os.path.join(args.out, "reference_" + speaker)
+    codec = ["--codec", args.codec] if args.codec else []
+    run("render_reference.py", args.data, references, "--speaker", speaker, *codec)
     rows = [
-        ("source voice (Flite slt)", references + "/source"),
+        ("source voice (Flite %s)" % speaker, references + "/source"),
         ("training target", references + "/target"),
         ("true codes, training vocoder", references + "/codes"),
     ]
     if args.codec:
         rows.append(("true codes, codec of the voice", references + "/codec"))
     for seed in range(args.seeds):
-        rows.append(
-            ("tts-gen, text to audio, seed %d" % seed, engine_folder(args, "engine_%d" % seed, seed=seed))
-        )
-    print("| %d sentences, PocketSphinx en-us | word error rate |\n|---|---:|" % len(sentences()))
+        folder = engine_folder(args, "engine_%s_%d" % (speaker, seed), [speaker], seed=seed)
+        rows.append(("tts-gen, text to audio, seed %d" % seed, folder))
+    count = len(sentences())
+    print("| %s: %d sentences, PocketSphinx en-us | word error rate |\n|---|---:|" % (speaker, count))
     for name, folder in rows:
         print("| %s | %.3f |" % (name, word_error_rate(folder)), flush=True)
 
@@ -94,7 +97,7 @@ def prove_same(args):
     """Greedy codes and waveforms of both; returns whether the claim holds."""
     official = os.path.join(args.out, "official_greedy")
     run("official.py", args.model or layout.TEMPLATE, official, "--greedy", "--first", str(args.compared))
-    ours = engine_folder(args, "engine_greedy", "--greedy", first=args.compared)
+    ours = engine_folder(args, "engine_greedy", list(layout.SPEAKERS), "--greedy", first=args.compared)
     same, worst = 0, np.inf
     for i in range(args.compared):
         a, b = read_codes("%s/%03d.json" % (official, i)), read_codes("%s/%03d.json" % (ours, i))
@@ -113,7 +116,7 @@ def prove_same(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", help="folder with flite_dump, vq.npz and me.txt")
+    parser.add_argument("data", help="folder with flite_dump, vq.npz, move_SPEAKER.npz and me.txt")
     parser.add_argument("out")
     parser.add_argument("--tts-gen", required=True)
     parser.add_argument("--model", help="model directory instead of the embedded one")
@@ -122,8 +125,8 @@ def main():
     parser.add_argument("--compared", type=int, default=120, help="sentences of claim 2; 0: only claim 1")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    if args.seeds:
-        prove_words(args)
+    for speaker in layout.SPEAKERS if args.seeds else ():
+        prove_words(args, speaker)
     sys.exit(0 if not args.compared or prove_same(args) else 1)
 
 

@@ -80,13 +80,12 @@ def encode(tables, frames, phones):
 
 
 def decode(tables, codes):
-    """Tracks on the grid and cycles per frame that codes [frames, >= 11] say: input of speech.vocode."""
+    """Tracks on the grid and cycles per frame that codes [frames, >= 11] say, the spectrum as the reference
+    speaker's: input of speech.vocode."""
     parts = [
         tables["pq%d" % j][np.minimum(codes[:, 3 + j], layout.SPECTRAL_CODES - 1)]
         for j in range(len(layout.SPECTRAL_PARTS))
     ]
     z = tables["C"][codes[:, 0]] + np.concatenate(parts, 1) @ tables["Vr"].T
-    return (
-        speech.grid_of_features(tables["mu"] + z @ tables["V"].T),
-        codes[:, 2].astype(int) + layout.FEWEST_CYCLES,
-    )
+    cycles = np.array([layout.CYCLES[int(c)] for c in codes[:, 2]])
+    return speech.grid_of_features(tables["mu"] + z @ tables["V"].T), cycles

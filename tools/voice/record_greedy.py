@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """record_greedy.py: greedy codes of the official package for tests/voice_test.cpp, of the voice in flite-en/.
 
-Writes tests/data/voice/greedy.json: a list of {"text", "frames": [[16 codes], ...]}.
+Writes tests/data/voice/greedy.json: a list of {"text", "speaker", "frames": [[16 codes], ...]}.
 """
 
 import json
@@ -13,16 +13,17 @@ import layout
 from official import Official
 from recognise import sentences
 
-RECORDED = (0, 3, 8, 23, 28)
+RECORDED = {"slt": (0, 3, 8, 23, 28), "rms": (3, 23)}  # sentences per speaker
 
 
 def main():
     torch.set_num_threads(1)
     official = Official(layout.TEMPLATE)
     items = []
-    for number in RECORDED:
-        _, codes = official.speak(sentences()[number], greedy=True)
-        items.append({"text": sentences()[number], "frames": codes})
+    for speaker, numbers in RECORDED.items():
+        for number in numbers:
+            _, codes = official.speak(sentences()[number], speaker, greedy=True)
+            items.append({"text": sentences()[number], "speaker": speaker, "frames": codes})
     out = os.path.join(layout.HERE, "..", "..", "tests", "data", "voice", "greedy.json")
     with open(out, "w", encoding="utf-8") as f:
         f.write("[\n" + ",\n".join(json.dumps(item, separators=(",", ":")) for item in items) + "\n]\n")

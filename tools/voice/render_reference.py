@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""render_reference.py DATA OUT [--codec CODEC.pt]: the sentences of the measurement without any talker.
+"""render_reference.py DATA OUT [--speaker NAME] [--codec CODEC.pt]: the sentences without any talker.
 
 OUT/source   Flite's own audio                          OUT/codes  true codes through the training vocoder
 OUT/target   Flite's parameters, training vocoder       OUT/codec  true codes through the codec (--codec)
-DATA holds flite_dump (the program), vq.npz and me.txt.
+DATA holds flite_dump (the program), vq.npz, move_SPEAKER.npz and me.txt.
 """
 
 import argparse
@@ -18,15 +18,17 @@ import layout
 import quantiser
 import speech
 import train_codec
+from make_codes import load_moves
 
 
-def codes_of(tables, record, grid, cycles):
+def codes_of(tables, speaker, move, record, grid, cycles):
     """Codes [frames, 16] of one sentence; the pointer stays 0, it is not sound."""
-    spectral = quantiser.encode(tables, speech.features(grid), speech.phones_of_frames(record, grid))
+    features = speech.features(speech.to_reference(grid, move))
+    spectral = quantiser.encode(tables, features, speech.phones_of_frames(record, grid))
     codes = np.zeros((len(cycles), layout.GROUPS), np.int64)
     codes[:, 0], codes[:, 2], codes[:, 3 : layout.USED_GROUPS] = (
         spectral[:, 0],
-        cycles - layout.FEWEST_CYCLES,
+        layout.pitch_code(speaker, cycles),
         spectral[:, 1:],
     )
     return codes
@@ -42,6 +44,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("out")
+    parser.add_argument("--speaker", default=layout.REFERENCE)
     parser.add_argument("--codec")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,22 +53,24 @@ def main():
         os.makedirs(folder, exist_ok=True)
     dump = args.out + "/sentences.bin"
     subprocess.run(
-        [args.data + "/flite_dump", "slt", layout.HERE + "/sentences.txt", dump, folders["source"]],
+        [args.data + "/flite_dump", args.speaker, layout.HERE + "/sentences.txt", dump, folders["source"]],
         check=True,
     )
     tables, bands = dict(np.load(args.data + "/vq.npz")), speech.load_bands(args.data + "/me.txt")
+    speaker, move = args.speaker, load_moves(args.data)[args.speaker]
     codec = load_codec(args.codec) if args.codec else None
 
     for record in speech.read_dump(dump):
-        grid = speech.regrid(record)
-        cycles = speech.cycles_of_frames(grid["f0"])
-        codes = codes_of(tables, record, grid, cycles)
+        grid = speech.regrid(record, speaker)
+        cycles = speech.cycles_of_frames(grid["f0"], speaker)
+        codes = codes_of(tables, speaker, move, record, grid, cycles)
 
         def save(kind, wave):
             soundfile.write("%s/%03d.wav" % (folders[kind], record["line"]), wave, speech.RATE)
 
         save("target", speech.vocode(grid, cycles, bands))
-        save("codes", speech.vocode(*quantiser.decode(tables, codes), bands))
+        decoded, _ = quantiser.decode(tables, codes)
+        save("codes", speech.vocode(speech.from_reference(decoded, move), cycles, bands))
         if codec:
             with torch.no_grad():
                 save("codec", codec(torch.from_numpy(codes.T.copy())[None])[0, 0].numpy())

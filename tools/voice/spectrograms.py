@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""spectrograms.py SOURCE ENGINE OUT: pictures of three sentences, the source voice above, the engine below.
+"""spectrograms.py PROOF OUT: pictures of three sentences per speaker, the source above, the engine below.
 
-SOURCE and ENGINE are folders with NNN.wav as prove.py leaves them (reference/source, engine_0). Writes
-OUT/voice-NNN.png: 0 to 8 kHz upwards on a mel scale, 80 dB from white to black, 10 ms per pixel column.
+PROOF is the folder that prove.py leaves (reference_SPEAKER/source, engine_SPEAKER_0). Writes
+OUT/voice-SPEAKER-NNN.png: 0 to 8 kHz upwards on a mel scale, 80 dB from white to black, 10 ms per pixel
+column.
 """
 
+import itertools
 import os
 import struct
 import sys
@@ -13,6 +15,8 @@ import zlib
 import librosa
 import numpy as np
 import soundfile
+
+import layout
 
 SENTENCES = (3, 23, 92)
 BANDS, HOP, RATE = 96, 160, 16000
@@ -41,13 +45,15 @@ def write_png(path, grey):
 
 
 def main():
-    source, engine, out = sys.argv[1:]
-    for number in SENTENCES:
-        pair = [picture("%s/%03d.wav" % (folder, number)) for folder in (source, engine)]
+    proof, out = sys.argv[1:]
+    for speaker, number in itertools.product(layout.SPEAKERS, SENTENCES):
+        folders = ("%s/reference_%s/source" % (proof, speaker), "%s/engine_%s_0" % (proof, speaker))
+        pair = [picture("%s/%03d.wav" % (folder, number)) for folder in folders]
         width = max(p.shape[1] for p in pair)
         above, below = (np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=255) for p in pair)
         line = np.full((GAP, width), 160, np.uint8)
-        write_png(os.path.join(out, "voice-%03d.png" % number), np.concatenate([above, line, below]))
+        path = os.path.join(out, "voice-%s-%03d.png" % (speaker, number))
+        write_png(path, np.concatenate([above, line, below]))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,20 @@ import struct
 
 import numpy as np
 
+import layout
+
 STRETCH = 1.10  # on top of Flite's own durations
 SLOT = 8  # tracks (every 5 ms) per 40 ms slot
 PER_FRAME = 16  # tracks per codec frame
 HOP = 120  # samples of 24 kHz per track
 RATE = 24000
 FRAME = PER_FRAME * HOP
-WARP, POSTFILTER, GAIN = 0.42, 0.4, 1.5  # of the voice slt, as its library uses them
+WARP, POSTFILTER, GAIN = 0.42, 0.4, 1.5  # of the voices slt and rms, as their libraries use them
 LEVEL = 0.8  # output gain relative to Flite's own level
 BANDS = 24  # points of the warped spectrum of a feature
+# The tracks of rms have a pitch everywhere: these phones are made voiceless, as those of slt are.
+VOICELESS = {"slt": (), "rms": ("ch", "f", "k", "p", "s", "sh", "t", "th")}
+USUAL_PITCH = {"slt": 175, "rms": 100}  # Hz, of a sentence without any
 VOICED_WEIGHT = 0.8 * BANDS**0.5 * 0.25  # of strengths and voicing beside the spectrum
 
 # ---- Flite's records
@@ -114,7 +119,7 @@ def slots_of(segments):
     return slots
 
 
-def regrid(record):
+def regrid(record, speaker):
     """Tracks of a record resampled on the grid: cepstra, strengths, f0, and the segment of every slot."""
     segments = record["segments"]
     slots = slots_of(segments)
@@ -133,11 +138,14 @@ def regrid(record):
     def between(x):
         return (x[below] * (1 - f) + x[above] * f).astype(np.float32)
 
+    slot_segment = np.repeat(np.arange(len(slots)), slots)
+    silenced = np.array([phone in VOICELESS[speaker] for phone, _, _ in segments])[slot_segment]
+    pitched = ~np.repeat(silenced, SLOT)
     return dict(
         cepstra=between(postfilter(record["tracks"][:, 1:26])),
-        strengths=np.clip(between(record["strengths"]), 0, 1),
-        f0=record["tracks"][:, 0][np.where(f[:, 0] < 0.5, below, above)],
-        slot_segment=np.repeat(np.arange(len(slots)), slots),
+        strengths=np.clip(between(record["strengths"]), 0, 1) * pitched[:, None],
+        f0=np.where(pitched, record["tracks"][:, 0][np.where(f[:, 0] < 0.5, below, above)], 0),
+        slot_segment=slot_segment,
     )
 
 
@@ -145,18 +153,19 @@ def phones_of_frames(record, grid):
     return np.array([record["segments"][s][0] for s in grid["slot_segment"]]).reshape(-1, 2)
 
 
-def cycles_of_frames(f0):
+def cycles_of_frames(f0, speaker):
     """Whole cycles per codec frame; the last value holds while it is closer than 0.7 and through unvoiced
     frames."""
+    fewest = layout.FEWEST_CYCLES[speaker]
     frames = f0.reshape(-1, PER_FRAME)
     voiced = f0[f0 > 0]
-    held = int(round(0.08 * (voiced[:40].mean() if len(voiced) else 175)))
+    held = int(round(0.08 * (voiced[:40].mean() if len(voiced) else USUAL_PITCH[speaker])))
     cycles = np.zeros(len(frames), int)
     for t, frame in enumerate(frames):
         heard = frame[frame > 0]
         if len(heard) >= 3 and abs(0.08 * heard.mean() - held) > 0.7:
             held = int(round(0.08 * heard.mean()))
-        held = int(np.clip(held, 8, 23))
+        held = int(np.clip(held, fewest, fewest + layout.PITCH_CODES - 1))
         cycles[t] = held
     return cycles
 
@@ -185,6 +194,75 @@ def grid_of_features(x):
         strengths=np.repeat(strengths, 2, 0),
         f0=np.repeat((voiced > 0.5) * 150.0, 2, 0),
     )
+
+
+# ---- one space for all speakers
+# ---------------------------------------------------------------------------------------------------------
+
+
+def pairs_of(records, own_records, speaker):
+    """Cepstra and strengths of two speakers at the same places of the same phones: four places per phone."""
+    found = [[], []]
+    for pair in zip(records, own_records):
+        names = [[phone for phone, _, _ in r["segments"]] for r in pair]
+        if names[0] != names[1]:  # one of them makes a pause where the other does not
+            continue
+        for rows, record, who in zip(found, pair, (layout.REFERENCE, speaker)):
+            grid = regrid(record, who)
+            values = np.concatenate([grid["cepstra"], grid["strengths"], grid["f0"][:, None] > 0], 1)
+            owner = np.repeat(grid["slot_segment"], SLOT)
+            for i, phone in enumerate(names[0]):
+                at = np.flatnonzero(owner == i)
+                if phone != "pau":
+                    rows += [values[at[int(q * len(at))]] for q in (0.2, 0.4, 0.6, 0.8)]
+    return [np.array(rows, np.float64) for rows in found]
+
+
+def fit_move(reference, own):
+    """How the tracks of a speaker become those of the reference, from pairs_of: centres, matrix of the
+    cepstra (whitened, turned to fit best, coloured: it keeps all variance and can be inverted), scale of the
+    strengths."""
+
+    def power(x, exponent):
+        values, vectors = np.linalg.eigh(np.cov(x.T))
+        return vectors * values**exponent @ vectors.T
+
+    a, b = own[:, :25], reference[:, :25]
+    whiten, colour = power(a, -0.5), power(b, 0.5)
+    u, _, v = np.linalg.svd(((a - a.mean(0)) @ whiten).T @ ((b - b.mean(0)) @ power(b, -0.5)))
+    voiced_own, voiced_reference = (x[x[:, 30] > 0, 25:30] for x in (own, reference))
+    return dict(
+        centre=a.mean(0),
+        target=b.mean(0),
+        matrix=whiten @ (u @ v) @ colour,
+        strength_centre=voiced_own.mean(0),
+        strength_target=voiced_reference.mean(0),
+        strength_scale=voiced_reference.std(0) / voiced_own.std(0),
+    )
+
+
+def to_reference(grid, move):
+    """Tracks as the reference speaker might have them; `move` None: they are the reference's."""
+    if move is None:
+        return grid
+    cepstra = (grid["cepstra"] - move["centre"]) @ move["matrix"] + move["target"]
+    strengths = (grid["strengths"] - move["strength_centre"]) * move["strength_scale"]
+    strengths = strengths + move["strength_target"]
+    return with_tracks(grid, cepstra, strengths)
+
+
+def from_reference(grid, move):
+    if move is None:
+        return grid
+    cepstra = (grid["cepstra"] - move["target"]) @ np.linalg.inv(move["matrix"]) + move["centre"]
+    strengths = (grid["strengths"] - move["strength_target"]) / move["strength_scale"]
+    strengths = strengths + move["strength_centre"]
+    return with_tracks(grid, cepstra, strengths)
+
+
+def with_tracks(grid, cepstra, strengths):
+    strengths = np.clip(strengths, 0, 1) * (grid["f0"] > 0)[:, None]
+    return dict(grid, cepstra=cepstra.astype(np.float32), strengths=strengths.astype(np.float32))
 
 
 # ---- vocoder

@@ -200,6 +200,22 @@ def initialise_flags(m):
         table[row, SPEAKER_FLAG] = 2.0
 
 
+@torch.no_grad()
+def add_speaker(m, name):
+    """For weights that do not know the speaker yet: its rows start as those of the reference speaker, the
+    pitch taken relative to the usual one, and a random direction says who it is."""
+    torch.manual_seed(0)
+    hidden = layout.TALKER["hidden_size"]
+    who = 0.1 * torch.randn(hidden)
+    who[:FLAGS_END] = 0
+    rows, pitch = m.table(0).weight, layout.FIRST_PITCH[name]
+    rows[layout.SPEAKERS[name]] = rows[layout.SPEAKERS[layout.REFERENCE]] + 2 * who
+    for table in (m.table(2).weight, m.head(2).weight):
+        for code in range(layout.PITCH_CODES):
+            table[pitch + code] = table[min(code + 2, 9)]  # reference speakers use the codes 0 to 9
+    m.table(2).weight[pitch : pitch + layout.PITCH_CODES] += who
+
+
 def point_at_text(attention, kv_head, offsets, measures):
     """The three query heads of one key head look at the tokens `offsets` after the one being spoken. On the
     BOS row,

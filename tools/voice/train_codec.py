@@ -8,6 +8,7 @@ tables. Loss, on pre-emphasised audio without the first two frames of a crop (th
 """
 
 import argparse
+import glob
 import math
 import os
 import time
@@ -23,7 +24,7 @@ SAMPLES = 1920  # of a codec frame
 SIZES = (256, 512, 1024)  # of the spectra compared
 MEL_SIZES = (512, 1024)
 MEL_WEIGHT = 2.0
-VALIDATION = 6  # sentences at the end of audio.npz
+VALIDATION = 6  # sentences at the end of every audio_SPEAKER.npz
 
 
 def decoder_classes():
@@ -78,8 +79,9 @@ def initialise_codebooks(m, tables):
     clusters = torch.tensor(tables["C"][:, :width])
     books[0].embedding_sum.copy_(clusters / clusters.std(0).clamp(min=2.0))
     pitch = books[2].embedding_sum
-    pitch[:16, 40] = (torch.arange(16).float() + layout.FEWEST_CYCLES - 14) / 1.5
-    pitch[torch.arange(16), 41 + torch.arange(16)] = 1.5
+    for code, cycles in layout.CYCLES.items():
+        pitch[code, 40] = (cycles - 14) / 1.5
+        pitch[code, 41 + code % layout.PITCH_CODES] = 1.5
     at = 0
     for j, part in enumerate(layout.SPECTRAL_PARTS):
         centres = torch.tensor(tables["pq%d" % j])
@@ -87,6 +89,19 @@ def initialise_codebooks(m, tables):
         at += part
     for group in (1, *range(layout.USED_GROUPS, layout.GROUPS)):
         books[group].embedding_sum.requires_grad_(False)
+
+
+@torch.no_grad()
+def add_speaker(m, name):
+    """For weights that do not know the speaker yet: its pitch codes start as those of the reference speaker
+    with as many cycles, apart from a random direction that says who it is."""
+    torch.manual_seed(0)
+    pitch, first = codebooks(m)[2].embedding_sum, layout.FIRST_PITCH[name]
+    who = 0.3 * torch.randn(pitch.shape[1])
+    for code in range(layout.PITCH_CODES):
+        cycles = layout.FEWEST_CYCLES[name] + code
+        row = np.clip(cycles - layout.FEWEST_CYCLES[layout.REFERENCE], 0, layout.PITCH_CODES - 1)
+        pitch[first + code] = pitch[row] + who + 0.1 * torch.randn(pitch.shape[1])
 
 
 # ---- loss
@@ -140,8 +155,10 @@ def losses(heard, wanted, mask):
 
 
 class Audio:
-    def __init__(self, data, rng):
-        z = np.load(data + "/audio.npz")
+    """The rendered sentences of one speaker."""
+
+    def __init__(self, path, rng):
+        z = np.load(path)
         self.wave, self.codes, self.frames = z["wav"], z["codes"].astype(np.int64), z["fn"]
         self.begins = np.concatenate([[0], np.cumsum(self.frames)])
         self.rng = rng
@@ -158,24 +175,33 @@ class Audio:
         mask[(0 if start == 0 else 2) * SAMPLES : n * SAMPLES] = 1
         return codes, wave, mask
 
-    def batch(self, count, length):
-        crops = []
-        for _ in range(count):
-            k = self.rng.randint(len(self.frames) - VALIDATION)
-            start = max(0, self.rng.randint(-2, max(1, self.frames[k] - length + 2)))
-            crops.append(self.crop(k, min(start, max(0, self.frames[k] - 4)), length))
-        return [torch.from_numpy(np.stack(x)) for x in zip(*crops)]
+    def random_crop(self, length):
+        k = self.rng.randint(len(self.frames) - VALIDATION)
+        start = max(0, self.rng.randint(-2, max(1, self.frames[k] - length + 2)))
+        return self.crop(k, min(start, max(0, self.frames[k] - 4)), length)
+
+
+def load_audio(data, rng):
+    return {layout.speaker_of(p): Audio(p, rng) for p in sorted(glob.glob(data + "/audio_*.npz"))}
+
+
+def batch(audio, count, length, rng):
+    """Crops of all speakers, every speaker as often."""
+    crops = [audio[speaker].random_crop(length) for speaker in rng.choice(list(audio), count)]
+    return [torch.from_numpy(np.stack(x)) for x in zip(*crops)]
 
 
 @torch.no_grad()
 def validate(m, audio):
-    values = []
-    for k in range(len(audio.frames) - VALIDATION, len(audio.frames)):
-        codes, wave, mask = (
-            torch.from_numpy(x)[None] for x in audio.crop(k, 0, int(min(audio.frames[k], 40)))
-        )
-        values.append(losses(m(codes).squeeze(1), wave, mask))
-    return torch.stack(values).mean(0).numpy()
+    found = []
+    for speaker, own in audio.items():
+        values = []
+        for k in range(len(own.frames) - VALIDATION, len(own.frames)):
+            crop = own.crop(k, 0, int(min(own.frames[k], 40)))
+            codes, wave, mask = (torch.from_numpy(x)[None] for x in crop)
+            values.append(losses(m(codes).squeeze(1), wave, mask))
+        found.append("%s %s" % (speaker, torch.stack(values).mean(0).numpy().round(4)))
+    return "; ".join(found)
 
 
 def fuse_snake_beta():
@@ -213,6 +239,7 @@ def parse():
     parser.add_argument("--frames", type=int, default=16, help="length of a crop")
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--resume", help="codec.pt to continue from")
+    parser.add_argument("--add", help="speaker that these weights do not know yet")
     return parser.parse_args()
 
 
@@ -225,18 +252,21 @@ def main():
     initialise_codebooks(m, np.load(args.data + "/vq.npz"))
     if args.resume:
         m.load_state_dict(torch.load(args.resume))
+    if args.add:
+        add_speaker(m, args.add)
     fuse_snake_beta()
     trained = [p for p in m.parameters() if p.requires_grad]
     opt = torch.optim.AdamW(trained, lr=args.rate, betas=(0.8, 0.98), weight_decay=1e-3, fused=True)
-    audio = Audio(args.data, np.random.RandomState(args.seed))
+    rng = np.random.RandomState(args.seed)
+    audio = load_audio(args.data, rng)
     budget, begin, step, mean = minutes_until(args.deadline) * 60, time.time(), 0, None
     saved = begin
     with open(args.out + "/codec.log", "a", buffering=1, encoding="utf-8") as log:
         while (now := time.time()) - begin < budget:
             cosine = 0.5 * (1 + math.cos(math.pi * (now - begin) / budget))
             for group in opt.param_groups:
-                group["lr"] = args.rate * min(1, (step + 1) / 100) * max(0.03, cosine)
-            values = train_step(m, opt, audio.batch(args.batch, args.frames))
+                group["lr"] = args.rate * min(1, (step + 1) / 30) * max(0.03, cosine)
+            values = train_step(m, opt, batch(audio, args.batch, args.frames, rng))
             mean = values if mean is None else 0.97 * mean + 0.03 * values
             step += 1
             if step % 50 == 0:
@@ -244,12 +274,12 @@ def main():
                     "%.0f s, step %d: log magnitude %.4f complex %.4f mel %.4f" % (now - begin, step, *mean),
                     file=log,
                 )
-            if now - saved > 240:
+            if now - saved > 180:
                 saved = now
-                print("validation, step %d: %s" % (step, np.round(validate(m, audio), 4)), file=log)
+                print("validation, step %d: %s" % (step, validate(m, audio)), file=log)
                 torch.save(m.state_dict(), args.out + "/codec.tmp")
                 os.replace(args.out + "/codec.tmp", args.out + "/codec.pt")
-        print("validation, step %d, end: %s" % (step, np.round(validate(m, audio), 4)), file=log)
+        print("validation, step %d, end: %s" % (step, validate(m, audio)), file=log)
     torch.save(m.state_dict(), args.out + "/codec.pt")
 
 

@@ -22,22 +22,23 @@ import talker
 from schedule import minutes_until
 
 USED = layout.USED_GROUPS
-HELD_BACK = 64  # sentences of the first shard that only validate
+HELD_BACK = 64  # sentences of the first shard of every speaker that only validate
 PART = 15000  # sentences per draw of batches
 
 
 def load(data):
-    """All shards: token ids, codes, rows per sentence; and which sentences are for training, which for
-    validation."""
-    ids, codes = [], []
-    for path in sorted(glob.glob(data + "/codes_??.npz")):
-        z = np.load(path)
+    """All shards: token ids, codes, speaker and rows per sentence; which sentences are for training; and per
+    speaker which are for validation."""
+    ids, codes, speakers, validation = [], [], [], {}
+    for path in sorted(glob.glob(data + "/codes_*_??.npz")):
+        z, speaker = np.load(path), layout.speaker_of(path)
         ids += np.split(z["ids"], np.cumsum(z["idn"])[:-1])
         codes += np.split(z["codes"], np.cumsum(z["fn"])[:-1])
-        first_shard = len(ids) if path.endswith("_00.npz") else first_shard
+        speakers += [speaker] * len(z["fn"])
+        validation.setdefault(speaker, np.arange(len(ids) - HELD_BACK, len(ids)))
     rows = np.array([len(i) + len(c) + 11 for i, c in zip(ids, codes)])
-    validation = np.arange(first_shard - HELD_BACK, first_shard)
-    return dict(ids=ids, codes=codes, rows=rows), np.setdiff1d(np.arange(len(ids)), validation), validation
+    training = np.setdiff1d(np.arange(len(ids)), np.concatenate(list(validation.values())))
+    return dict(ids=ids, codes=codes, speakers=speakers, rows=rows), training, validation
 
 
 def batches(rows, part, limit, rng):
@@ -74,7 +75,7 @@ def collate(data, sentences, rng, strong=None):
     what they should (-1 nothing; the row after the last frame predicts the end)."""
     items = []
     for i in sentences:
-        text, codec = layout.prompt(data["ids"][i], "slt", rng.rand() < 0.7)
+        text, codec = layout.prompt(data["ids"][i], data["speakers"][i], rng.rand() < 0.7)
         items.append((text, codec, data["codes"][i].astype(np.int64)))
     shape = len(items), max(len(t) + len(c) for t, _, c in items)
     text_ids, codec_ids = np.full(shape, layout.CONFIG["tts_pad_token_id"]), np.full(shape, -1)
@@ -137,12 +138,17 @@ def optimiser(m, rate):
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
+def checks_of(data, sentences):
+    by_length = np.array_split(sentences[np.argsort(data["rows"][sentences])], 4)
+    return [collate(data, part, np.random.RandomState(1)) for part in by_length]
+
+
 @torch.no_grad()
 def validate(m, batches_):
     m.eval()
-    value = torch.stack([losses(m, b)[0] for b in batches_]).mean(0).numpy()
+    values = [torch.stack([losses(m, b)[0] for b in own]).mean(0).numpy() for own in batches_.values()]
     m.train()
-    return value
+    return "; ".join("%s %s" % pair for pair in zip(batches_, map(describe, values)))
 
 
 def describe(values):
@@ -167,6 +173,7 @@ def parse():
     )
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--resume", help="lm.pt to continue from")
+    parser.add_argument("--add", help="speaker that these weights do not know yet")
     return parser.parse_args()
 
 
@@ -210,10 +217,11 @@ def main():
     m = talker.Talker()
     if args.resume:
         m.load_state_dict(torch.load(args.resume))
+    if args.add:
+        talker.add_speaker(m, args.add)
     talker.Layer.forward = torch.compile(talker.Layer.forward, dynamic=True)
     data, training, validation = load(args.data)
-    by_length = np.array_split(validation[np.argsort(data["rows"][validation])], 4)
-    checks = [collate(data, part, np.random.RandomState(1)) for part in by_length]
+    checks = {speaker: checks_of(data, held_back) for speaker, held_back in validation.items()}
     source, opt = Batches(data, training, args.rows, rng), optimiser(m, args.rate)
     budget, begin, step, mean = minutes_until(args.deadline) * 60, time.time(), 0, None
     saved = begin
@@ -229,9 +237,9 @@ def main():
                 print("%.0f s, step %d: %s" % (now - begin, step, describe(mean)), file=log)
             if now - saved > 300:
                 saved = now
-                print("validation, step %d: %s" % (step, describe(validate(m, checks))), file=log)
+                print("validation, step %d: %s" % (step, validate(m, checks)), file=log)
                 save(m, args.out + "/lm.pt")
-        print("validation, step %d, end: %s" % (step, describe(validate(m, checks))), file=log)
+        print("validation, step %d, end: %s" % (step, validate(m, checks)), file=log)
     save(m, args.out + "/lm.pt")
 
 
