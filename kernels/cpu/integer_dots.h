@@ -66,7 +66,6 @@ inline Bytes load_bytes(const void* p) {
 
 struct Int8 {
   static constexpr int kTileRows{TTS_LANES == 16 ? 6 : 2};  // 24 sums, 4 weights and a value of 32 registers
-  static constexpr bool kHasTall{true};
   static int64_t row_bytes(int64_t K) { return K; }
   static int64_t steps(int64_t K) { return K / kStep; }
 #if defined(TTS_VNNI)
@@ -127,38 +126,36 @@ struct Int8 {
     return even + odd;
   }
 
-  template <int MM, int RR>
+  template <int RR>
   TTS_APART void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
                     Ahead& ahead) {
     const int64_t K = x.K, whole = K / kStep * kStep;
     const int8_t* w = weights_of(matrix, first, K);
-    I sums[MM][RR];
-    accumulate<MM, RR>(sums, x, w, whole, ahead);
-    for (int m = 0; whole < K && m < MM; ++m) {
+    I sums[4][RR];
+    accumulate<RR>(sums, x, w, whole, ahead);
+    for (int m = 0; whole < K && m < 4; ++m) {
       const Bytes weight = weights(last_bytes(w + m * K + whole, K - whole));
       for (int r = 0; r < RR; ++r) {
         sums[m][r] = multiply(sums[m][r], weight, load_bytes(x.steps + r * x.padded + whole));
       }
     }
     for (int r = 0; r < RR; ++r) {
-      for (int m = 0; m < MM; m += 4) {
-        store_sums(out + r * stride + m, sums[m][r], sums[m + 1][r], sums[m + 2][r], sums[m + 3][r],
-                   kShifted ? x.offset[r] : 0, x.scale[r], matrix.scales + first + m);
-      }
+      store_sums(out + r * stride, sums[0][r], sums[1][r], sums[2][r], sums[3][r], kShifted ? x.offset[r] : 0,
+                 x.scale[r], matrix.scales + first);
     }
   }
 
-  template <int MM, int RR>
-  TTS_INLINE void accumulate(I (&total)[MM][RR], const Rows& x, const int8_t* w, int64_t end, Ahead& ahead) {
-    I sums[MM][RR]{};
+  template <int RR>
+  TTS_INLINE void accumulate(I (&total)[4][RR], const Rows& x, const int8_t* w, int64_t end, Ahead& ahead) {
+    I sums[4][RR]{};
     const char* line = ahead.line;
     for (int64_t k = 0; k < end; k += kStep) {
-      Bytes weight[MM];
-      for (int m = 0; m < MM; ++m) weight[m] = weights(load_bytes(w + m * x.K + k));
+      Bytes weight[4];
+      for (int m = 0; m < 4; ++m) weight[m] = weights(load_bytes(w + m * x.K + k));
       for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
       for (int r = 0; r < RR; ++r) {
         const Bytes value = load_bytes(x.steps + r * x.padded + k);
-        for (int m = 0; m < MM; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
+        for (int m = 0; m < 4; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
       }
     }
     ahead.line = line;
@@ -177,7 +174,6 @@ struct Int8 {
 
 struct Int4 {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
-  static constexpr bool kHasTall{false};  // many rows: the prompt only
   static int64_t row_bytes(int64_t K) { return K / 2; }
   static int64_t steps(int64_t K) { return K / 2 / kStep; }
 
@@ -291,10 +287,9 @@ struct Int4 {
     return sums;
   }
 
-  template <int MM, int RR>
+  template <int RR>
   static void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
                     Ahead& ahead) {
-    static_assert(MM == 4);
     const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep;
     Row weights[4];
     for (int m = 0; m < 4; ++m) weights[m] = row_of(matrix, first + m, x.K);

@@ -218,11 +218,6 @@ namespace {
 
 
 constexpr int kTile{4};  // weight rows whose sums across lanes are taken together
-// A tile for many activation rows, two at a time: fewer activations are loaded per product. Int8 with the
-// widest vectors: 225 GMAC/s of 236, where 4 x 4 and 4 x 6 reach 177 and 187.
-constexpr int kTall{TTS_LANES == 16 ? 8 : 4};
-constexpr int kTallRows{2};
-
 // What memory should bring while a tile is computed: the tile after the next one, line after line, spread
 // evenly over the steps of this one. One tile ahead is too late, and all of it at once overtaxes the queue:
 // the arithmetic and the memory then take turns (int8, 6 rows: 15 instead of 21 GB/s).
@@ -239,7 +234,6 @@ struct Ahead {
 template <class W>
 struct Dense {
   static constexpr int kTileRows{TTS_LANES == 16 ? 4 : 2};
-  static constexpr bool kHasTall{false};  // 8 rows of 3072 weights do not fit into the nearest cache
   static constexpr int64_t kPair{2 * kLanes};
   using Total = F;
   static int64_t row_bytes(int64_t K) { return K * int64_t{sizeof(W)}; }
@@ -269,37 +263,35 @@ struct Dense {
   // The two chains one after the other: 16 sums, the weights and an activation leave room in 32 registers,
   // and the half of the lines a pass touches stays in the nearest cache (93 % of peak; both chains at once
   // spill and reach 62 %).
-  template <int MM, int RR>
+  template <int RR>
   TTS_APART void block(float* out, int64_t stride, const Rows& x, const Tensor& matrix, int64_t first,
                     Ahead& ahead) {
     const W* w = static_cast<const W*>(matrix.data) + first * x.K;
     const int64_t K = x.K, whole = K / kPair * kPair;
-    F even[MM][RR], odd[MM][RR];
-    accumulate<MM, RR>(even, x, w, 0, whole, ahead);
-    for (int m = 0; whole < K && m < MM; ++m) {
+    F even[kTile][RR], odd[kTile][RR];
+    accumulate<RR>(even, x, w, 0, whole, ahead);
+    for (int m = 0; whole < K && m < kTile; ++m) {
       for (int r = 0; r < RR; ++r) even[m][r] = add_rest(even[m][r], x.values + r * K, w + m * K, K);
     }
-    accumulate<MM, RR>(odd, x, w, kLanes, whole, ahead);
+    accumulate<RR>(odd, x, w, kLanes, whole, ahead);
     for (int r = 0; r < RR; ++r) {
-      for (int m = 0; m < MM; m += kTile) {
-        store_sums(out + r * stride + m, even[m][r] + odd[m][r], even[m + 1][r] + odd[m + 1][r],
-                   even[m + 2][r] + odd[m + 2][r], even[m + 3][r] + odd[m + 3][r]);
-      }
+      store_sums(out + r * stride, even[0][r] + odd[0][r], even[1][r] + odd[1][r], even[2][r] + odd[2][r],
+                 even[3][r] + odd[3][r]);
     }
   }
 
-  template <int MM, int RR>
-  TTS_INLINE void accumulate(F (&total)[MM][RR], const Rows& x, const W* w, int64_t begin, int64_t end,
+  template <int RR>
+  TTS_INLINE void accumulate(F (&total)[kTile][RR], const Rows& x, const W* w, int64_t begin, int64_t end,
                             Ahead& ahead) {
-    F sums[MM][RR]{};
+    F sums[kTile][RR]{};
     const char* line = ahead.line;
     for (int64_t k = begin; k < end; k += kPair) {
-      F weight[MM];
-      for (int m = 0; m < MM; ++m) weight[m] = load(w + m * x.K + k);
+      F weight[kTile];
+      for (int m = 0; m < kTile; ++m) weight[m] = load(w + m * x.K + k);
       for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
       for (int r = 0; r < RR; ++r) {
         const F value = load(x.values + r * x.K + k);
-        for (int m = 0; m < MM; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
+        for (int m = 0; m < kTile; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
       }
     }
     ahead.line = line;
@@ -323,28 +315,30 @@ Rows skip_rows(Rows x, int rows) {
   return x;
 }
 
-// MM weight rows against all activation rows, RR at a time, then the rest.
-template <class Format, int MM, int RR>
+// kTile weight rows against all activation rows, RR at a time, then the rest.
+template <class Format, int RR>
 void sweep(float* out, int64_t stride, Rows x, int rows, const Tensor& w, int64_t first, Ahead& ahead) {
   for (; rows >= RR; rows -= RR) {
-    Format::template block<MM, RR>(out, stride, x, w, first, ahead);
+    Format::template block<RR>(out, stride, x, w, first, ahead);
     out += RR * stride;
     x = skip_rows(x, RR);
   }
   if constexpr (RR > 1) {
-    if (rows > 0) sweep<Format, MM, RR - 1>(out, stride, x, rows, w, first, ahead);
+    if (rows > 0) sweep<Format, RR - 1>(out, stride, x, rows, w, first, ahead);
   }
 }
 
-// Whole tiles of outputs [m, count); returns where they end.
-template <class Format, int MM, int RR>
+// Whole tiles of outputs; returns where they end.
+template <class Format>
 int64_t sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
-                    int64_t m, int64_t count) {
-  const int64_t bytes = MM * Format::row_bytes(x.K), steps = (rows + RR - 1) / RR * Format::steps(x.K);
-  for (; m + MM <= count; m += MM) {
-    const char* tile = static_cast<const char*>(w.data) + (first + m) / MM * bytes;
+                    int64_t count) {
+  constexpr int RR{Format::kTileRows};
+  const int64_t bytes = kTile * Format::row_bytes(x.K), steps = (rows + RR - 1) / RR * Format::steps(x.K);
+  int64_t m = 0;
+  for (; m + kTile <= count; m += kTile) {
+    const char* tile = static_cast<const char*>(w.data) + (first + m) / kTile * bytes;
     Ahead ahead{tile + 2 * bytes, steps > 0 ? (bytes / 64 + steps - 1) / steps : 0};
-    sweep<Format, MM, RR>(out + m, stride, x, rows, w, first + m, ahead);
+    sweep<Format, RR>(out + m, stride, x, rows, w, first + m, ahead);
   }
   return m;
 }
@@ -366,16 +360,8 @@ int64_t row_in_turn(float* out, const Rows& x, const Tensor& w, int64_t first, i
 template <class Format>
 void multiply(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
               int64_t count) {
-  int64_t m = 0;
-  if (rows == 1) {
-    m = row_in_turn<Format>(out, x, w, first, count);
-  } else {
-    if constexpr (Format::kHasTall) {
-      if (rows > Format::kTileRows)
-        m = sweep_tiles<Format, kTall, kTallRows>(out, stride, x, rows, w, first, m, count);
-    }
-    m = sweep_tiles<Format, kTile, Format::kTileRows>(out, stride, x, rows, w, first, m, count);
-  }
+  int64_t m = rows == 1 ? row_in_turn<Format>(out, x, w, first, count)
+                        : sweep_tiles<Format>(out, stride, x, rows, w, first, count);
   for (; m < count; ++m) {
     for (int r = 0; r < rows; ++r) {
       const Rows one = skip_rows(x, r);
