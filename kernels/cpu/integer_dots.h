@@ -149,10 +149,12 @@ struct Int8 {
   TTS_INLINE void accumulate(I (&total)[4][RR], const Rows& x, const int8_t* w, int64_t end, Ahead& ahead) {
     I sums[4][RR]{};
     const char* line = ahead.line;
+    const int64_t lines = line < ahead.end ? ahead.lines : 0;
     for (int64_t k = 0; k < end; k += kStep) {
       Bytes weight[4];
       for (int m = 0; m < 4; ++m) weight[m] = weights(load_bytes(w + m * x.K + k));
-      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
+      for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(line + i * ahead.pitch, 0, 2);
+      line += ahead.step;
       for (int r = 0; r < RR; ++r) {
         const Bytes value = load_bytes(x.steps + r * x.padded + k);
         for (int m = 0; m < 4; ++m) sums[m][r] = multiply(sums[m][r], weight[m], value);
@@ -313,9 +315,11 @@ struct Int4 {
                             Ahead& ahead) {
     F sums[4][RR]{};
     const char* line = ahead.line;
+    const int64_t lines = line < ahead.end ? ahead.lines : 0;
     const Row w[4] = {weights[0], weights[1], weights[2], weights[3]};
     for (int64_t at = 0; at < end; at += kStep) {
-      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
+      for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(line + i * ahead.pitch, 0, 2);
+      line += ahead.step;
       for (int r = 0; r < RR; ++r) {
         for (int m = 0; m < 4; ++m) sums[m][r] = step(sums[m][r], w[m], x, r, at);
       }

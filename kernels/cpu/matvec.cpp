@@ -218,13 +218,16 @@ namespace {
 
 
 constexpr int kTile{4};  // weight rows whose sums across lanes are taken together
-// What memory should bring while a tile is computed: the tile after the next one, line after line, spread
-// evenly over the steps of this one. One tile ahead is too late, and all of it at once overtaxes the queue:
-// the arithmetic and the memory then take turns (int8, 6 rows: 15 instead of 21 GB/s).
+// What memory should bring while a tile is computed. Short rows: the tile after the next, line after line,
+// evenly over all steps; one tile ahead is too late, and at once it overtaxes the queue, so that arithmetic
+// and memory take turns (int8, 6 rows of 1024: 13 instead of 16 GB/s). Long rows: the next tile, its four
+// rows side by side, while the first activation rows are computed (6 rows of 3072: 18 instead of 14 GB/s).
 struct Ahead {
   const char* line;
-  int64_t lines;  // per step
+  const char* end;
+  int64_t lines, pitch, step;  // per step of the arithmetic: so many lines so far apart, then on by so much
 };
+constexpr int64_t kLongRow{2048};  // weights
 
 #define TTS_INLINE [[gnu::always_inline]] static inline
 #define TTS_APART [[gnu::noinline]] static  // inlined into its caller, GCC keeps the sums of a tile in memory
@@ -285,10 +288,12 @@ struct Dense {
                             Ahead& ahead) {
     F sums[kTile][RR]{};
     const char* line = ahead.line;
+    const int64_t lines = line < ahead.end ? ahead.lines : 0;
     for (int64_t k = begin; k < end; k += kPair) {
       F weight[kTile];
       for (int m = 0; m < kTile; ++m) weight[m] = load(w + m * x.K + k);
-      for (int64_t i = 0; i < ahead.lines; ++i, line += 64) __builtin_prefetch(line, 0, 2);
+      for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(line + i * ahead.pitch, 0, 2);
+      line += ahead.step;
       for (int r = 0; r < RR; ++r) {
         const F value = load(x.values + r * x.K + k);
         for (int m = 0; m < kTile; ++m) sums[m][r] = fma(weight[m], value, sums[m][r]);
@@ -333,11 +338,14 @@ template <class Format>
 int64_t sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const Tensor& w, int64_t first,
                     int64_t count) {
   constexpr int RR{Format::kTileRows};
-  const int64_t bytes = kTile * Format::row_bytes(x.K), steps = (rows + RR - 1) / RR * Format::steps(x.K);
+  const int64_t row = Format::row_bytes(x.K), bytes = kTile * row,
+                steps = (rows + RR - 1) / RR * Format::steps(x.K);
   int64_t m = 0;
   for (; m + kTile <= count; m += kTile) {
     const char* tile = static_cast<const char*>(w.data) + (first + m) / kTile * bytes;
-    Ahead ahead{tile + 2 * bytes, steps > 0 ? (bytes / 64 + steps - 1) / steps : 0};
+    const int64_t lines = steps > 0 ? (bytes / 64 + steps - 1) / steps : 0;
+    Ahead ahead = x.K < kLongRow ? Ahead{tile + 2 * bytes, tile + 3 * bytes, lines, 64, 64 * lines}
+                                     : Ahead{tile + bytes, tile + bytes + row, kTile, row, 64};
     sweep<Format, RR>(out + m, stride, x, rows, w, first + m, ahead);
   }
   return m;
