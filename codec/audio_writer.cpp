@@ -44,7 +44,7 @@ constexpr int kOpusTail{40};
 constexpr int kOpusRates[] = {8'000, 12'000, 16'000, 24'000, 48'000};
 constexpr int kMp3Rates[] = {8'000, 11'025, 12'000, 16'000, 22'050, 24'000, 32'000, 44'100, 48'000};
 
-const FormatRow& row_of(AudioFormat format) { return kFormats[static_cast<size_t>(format)]; }
+const FormatRow& row_of(AudioFormat kind) { return kFormats[static_cast<size_t>(kind)]; }
 
 Container container_of(const FormatRow& row) {
   return row.layout == Layout::flac  ? Container::flac
@@ -59,11 +59,11 @@ std::string joined_names() {
   return out;
 }
 
-void check_rate(AudioFormat format, std::span<const int> rates, int rate_hz) {
+void check_rate(AudioFormat kind, std::span<const int> rates, int rate_hz) {
   if (std::find(rates.begin(), rates.end(), rate_hz) != rates.end()) return;
   std::string known;
   for (const int rate : rates) known += tts::format("{}{}", known.empty() ? "" : ", ", rate);
-  throw Error(Exit::usage, "--rate: {} expects one of {} Hz, got {}", str(format), known, rate_hz);
+  throw Error(Exit::usage, "--rate: {} expects one of {} Hz, got {}", str(kind), known, rate_hz);
 }
 
 void write_standard_output(const void* data, size_t bytes) {
@@ -123,8 +123,8 @@ void append_sample(std::string& out, float x, Encoding encoding) {
 
 // ---- formats ----------------------------------------------------------------------------------------------
 
-std::string_view str(AudioFormat format) { return row_of(format).name; }
-std::string_view extension(AudioFormat format) { return row_of(format).extension; }
+std::string_view str(AudioFormat kind) { return row_of(kind).name; }
+std::string_view extension(AudioFormat kind) { return row_of(kind).extension; }
 
 std::vector<std::string_view> audio_format_names() {
   std::vector<std::string_view> names;
@@ -150,16 +150,16 @@ AudioFormat choose_audio_format(std::string_view path, std::string_view name) {
               joined_names());
 }
 
-void check_audio_output(AudioFormat format, int rate_hz) {
-  const FormatRow& row = row_of(format);
+void check_audio_output(AudioFormat kind, int rate_hz) {
+  const FormatRow& row = row_of(kind);
   check(!is_encoded(row) || SoundEncoder::available(container_of(row), row.encoding), Exit::usage,
         "--format: {} is not among the formats that the installed libsndfile can write; choose wav or raw",
         row.name);
   check(rate_hz >= limits::kClipMinRate && rate_hz <= limits::kClipMaxRate, Exit::usage,
         "--rate: expected {}..{} Hz, got {}", limits::kClipMinRate.value, limits::kClipMaxRate.value,
         rate_hz);
-  if (format == AudioFormat::opus) check_rate(format, kOpusRates, rate_hz);
-  if (format == AudioFormat::mp3) check_rate(format, kMp3Rates, rate_hz);
+  if (kind == AudioFormat::opus) check_rate(kind, kOpusRates, rate_hz);
+  if (kind == AudioFormat::mp3) check_rate(kind, kMp3Rates, rate_hz);
 }
 
 // ---- writing ----------------------------------------------------------------------------------------------

@@ -20,14 +20,14 @@ namespace tts {
 // wav: 16-bit PCM, 44-byte header. ogg: Vorbis. opus: in Ogg. raw: 16-bit little-endian, no header.
 enum class AudioFormat : uint8_t { wav, wav24, wavf32, flac, ogg, opus, mp3, raw };
 
-std::string_view str(AudioFormat format);        // as --format spells it
-std::string_view extension(AudioFormat format);  // "wav", "flac", "ogg", "opus", "mp3", "raw"
+std::string_view str(AudioFormat kind);        // as --format spells it
+std::string_view extension(AudioFormat kind);  // "wav", "flac", "ogg", "opus", "mp3", "raw"
 std::vector<std::string_view> audio_format_names();
 // The named format, or with name "" the one of the path's extension; "-" is wav. Exit::usage lists what is
 // known.
 AudioFormat choose_audio_format(std::string_view path, std::string_view name);
 // Exit::usage when this build of libsndfile cannot write the format, or the format not this rate.
-void check_audio_output(AudioFormat format, int rate_hz);
+void check_audio_output(AudioFormat kind, int rate_hz);
 
 struct AudioOutput {
   AudioFormat format = AudioFormat::wav;

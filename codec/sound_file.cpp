@@ -54,9 +54,9 @@ int format_of(Encoding encoding) {
   throw Error(Exit::internal, "unknown audio encoding");
 }
 
-Encoding encoding_of(int format) {
+Encoding encoding_of(int bits_of_format) {
   for (const FormatRow& row : kEncodings)
-    if (row.subtype == (format & SF_FORMAT_SUBMASK)) return row.encoding;
+    if (row.subtype == (bits_of_format & SF_FORMAT_SUBMASK)) return row.encoding;
   return Encoding::other;
 }
 

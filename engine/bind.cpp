@@ -30,8 +30,8 @@ bool Binder::bind_quantised(Tensor& tensor, const StoredTensor& found, const Sha
   const bool nibbles = dtype == DType::u8;
   const Quant quant = nibbles ? Quant::int4 : Quant::int8;
   const std::string& path = table.paths[found.file];
-  const DType format = quantised_format(found.name, shape, quant);
-  check(format == (nibbles ? DType::int4_blocks : DType::int8_rows), Exit::bad_input,
+  const DType quantised = quantised_format(found.name, shape, quant);
+  check(quantised == (nibbles ? DType::int4_blocks : DType::int8_rows), Exit::bad_input,
         "{}: tensor {}: expected F32, BF16 or F16, got {}", path, found.name, found.tensor);
   const Shape packed = nibbles ? Shape{shape[0], shape[1] / 2} : shape;
   check(found.tensor.shape == packed, Exit::bad_input, "{}: tensor {}: expected {}, got {}", path, found.name,
@@ -46,7 +46,7 @@ bool Binder::bind_quantised(Tensor& tensor, const StoredTensor& found, const Sha
   check(reinterpret_cast<uintptr_t>(scales->tensor.data) % sizeof(float) == 0, Exit::bad_input,
         "{}: tensor {}: its data is not aligned to 4 bytes; write the file again with tts-quantize", path,
         scales_name);
-  tensor = {.data = found.tensor.data, .dtype = format, .shape = shape,
+  tensor = {.data = found.tensor.data, .dtype = quantised, .shape = shape,
             .scales = static_cast<const float*>(scales->tensor.data)};
   bound.insert(found.name);
   bound.insert(scales->name);

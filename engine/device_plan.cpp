@@ -15,20 +15,20 @@ constexpr int64_t kBlock{256};         // every allocation starts at a multiple
 
 int64_t whole_blocks(int64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
 
-int64_t placed_bytes(const Tensor& tensor, DType format) {
+int64_t placed_bytes(const Tensor& tensor, DType dtype) {
   const int64_t weights = element_count(tensor.shape);
-  switch (format) {
+  switch (dtype) {
     case DType::int8_rows: return whole_blocks(weights) + whole_blocks(tensor.rows() * 4);
     case DType::int4_blocks: return whole_blocks(weights / 2) + whole_blocks(weights / 32 * 4);
-    default: return whole_blocks(byte_size(format, tensor.shape));
+    default: return whole_blocks(byte_size(dtype, tensor.shape));
   }
 }
 
 int64_t language_bytes(const Model& model, Quant quant) {
   int64_t bytes = 0;
   const auto add = [&](const Tensor& tensor, std::string_view name, const Shape& shape) {
-    const DType format = quantised_format(name, shape, quant);
-    bytes += placed_bytes(tensor, format == DType::f32 ? tensor.dtype : format);
+    const DType dtype = quantised_format(name, shape, quant);
+    bytes += placed_bytes(tensor, dtype == DType::f32 ? tensor.dtype : dtype);
   };
   TalkerWeights talker = model.talker;  // views
   PredictorWeights predictor = model.predictor;

@@ -81,9 +81,9 @@ DType quantised_format(std::string_view name, const Shape& shape, Quant quant) {
   return nibbles ? DType::int4_blocks : DType::int8_rows;
 }
 
-Tensor quantise(const Tensor& matrix, DType format, Owned& owned) {
+Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned) {
   const int64_t M = matrix.rows(), K = matrix.columns();
-  const bool nibbles = format == DType::int4_blocks;
+  const bool nibbles = dtype == DType::int4_blocks;
   const int64_t row_bytes = nibbles ? K / 2 : K, row_scales = nibbles ? K / kBlock : 1;
   owned.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_bytes)));
   std::byte* data = owned.back().get();
@@ -100,7 +100,7 @@ Tensor quantise(const Tensor& matrix, DType format, Owned& owned) {
       row_to_int8(reinterpret_cast<int8_t*>(data + m * row_bytes), scales + m, row.data(), K);
     }
   });
-  return {.data = data, .dtype = format, .shape = {M, K}, .scales = scales};
+  return {.data = data, .dtype = dtype, .shape = {M, K}, .scales = scales};
 }
 
 void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,
@@ -108,9 +108,9 @@ void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorW
   if (quant == Quant::none) return;
   const Trace trace("quantise");
   const auto visit = [&](Tensor& tensor, std::string_view name, const Shape& shape) {
-    const DType format = quantised_format(name, shape, quant);
+    const DType dtype = quantised_format(name, shape, quant);
     const bool done = tensor.dtype == DType::int8_rows || tensor.dtype == DType::int4_blocks;
-    if (format != DType::f32 && !done) tensor = quantise(tensor, format, owned);
+    if (dtype != DType::f32 && !done) tensor = quantise(tensor, dtype, owned);
   };
   talker.each(config.talker, visit);
   predictor.each(config, visit);

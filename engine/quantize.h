@@ -34,7 +34,7 @@ using Owned = std::vector<std::unique_ptr<std::byte[]>>;
 
 // The matrix in `format` (int8_rows or int4_blocks); its memory is appended to `owned`. Rows are independent
 // of each other.
-Tensor quantise(const Tensor& matrix, DType format, Owned& owned);
+Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned);
 
 // All matrices of a language model that `quant` names; those already quantised stay as they are.
 void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,

@@ -20,14 +20,14 @@ std::string chunk(std::string_view name, std::string_view bytes) {
 
 std::string wav_bytes(const WavSpec& s) {
   const int64_t frame = s.frame >= 0 ? s.frame : s.channels * s.bits / 8;
-  const std::string format =
+  const std::string chunk =
       number(static_cast<uint64_t>(s.tag), 2) + number(static_cast<uint64_t>(s.channels), 2) +
       number(static_cast<uint64_t>(s.rate), 4) + number(static_cast<uint64_t>(s.rate * frame), 4) +
       number(static_cast<uint64_t>(frame), 2) + number(static_cast<uint64_t>(s.bits), 2) + s.format_more;
   const auto size = [](int64_t declared, size_t real) {
     return number(declared >= 0 ? static_cast<uint64_t>(declared) : static_cast<uint64_t>(real), 4);
   };
-  std::string body = "WAVE" + s.before_format + "fmt " + size(s.format_size, format.size()) + format +
+  std::string body = "WAVE" + s.before_format + "fmt " + size(s.format_size, chunk.size()) + chunk +
                      s.before_data + "data" + size(s.data_size, s.data.size()) + s.data +
                      (s.data.size() % 2 ? std::string(1, '\0') : "") + s.after_data;
   return std::string(s.magic) + size(s.riff_size, body.size()) + body;

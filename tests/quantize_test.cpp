@@ -52,17 +52,17 @@ TEST_CASE("a weight is restored within half a step of its scale") {
 
 TEST_CASE("matrices of products are rounded, tables and projections of the text are kept") {
   const Shape shape{64, 64};
-  const auto format = [&](const char* name, Quant quant) { return quantised_format(name, shape, quant); };
-  CHECK(format("talker.model.layers.3.self_attn.q_proj.weight", Quant::int8) == DType::int8_rows);
-  CHECK(format("talker.model.layers.3.mlp.down_proj.weight", Quant::int4) == DType::int4_blocks);
-  CHECK(format("talker.code_predictor.model.layers.0.mlp.up_proj.weight", Quant::int4) == DType::int8_rows);
-  CHECK(format("talker.code_predictor.lm_head.3.weight", Quant::int4) == DType::int8_rows);
-  CHECK(format("talker.codec_head.weight", Quant::int4) == DType::int8_rows);
+  const auto dtype_of = [&](const char* name, Quant quant) { return quantised_format(name, shape, quant); };
+  CHECK(dtype_of("talker.model.layers.3.self_attn.q_proj.weight", Quant::int8) == DType::int8_rows);
+  CHECK(dtype_of("talker.model.layers.3.mlp.down_proj.weight", Quant::int4) == DType::int4_blocks);
+  CHECK(dtype_of("talker.code_predictor.model.layers.0.mlp.up_proj.weight", Quant::int4) == DType::int8_rows);
+  CHECK(dtype_of("talker.code_predictor.lm_head.3.weight", Quant::int4) == DType::int8_rows);
+  CHECK(dtype_of("talker.codec_head.weight", Quant::int4) == DType::int8_rows);
   for (const char* kept :
        {"talker.model.text_embedding.weight", "talker.model.codec_embedding.weight",
         "talker.text_projection.linear_fc1.weight", "decoder.pre_transformer.layers.0.mlp.up_proj.weight",
         "talker.code_predictor.model.codec_embedding.0.weight"}) {
-    CHECK(format(kept, Quant::int8) == DType::f32);
+    CHECK(dtype_of(kept, Quant::int8) == DType::f32);
   }
   CHECK(quantised_format("talker.model.layers.0.mlp.up_proj.weight", {64, 40}, Quant::int4) ==
         DType::int8_rows);

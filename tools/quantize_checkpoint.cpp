@@ -19,8 +19,8 @@ void write_quantised(const ModelFiles& files, const std::string& path, Quant qua
   Owned owned;
   std::vector<std::pair<std::string, Tensor>> out;
   for (const StoredTensor& stored : table.tensors) {
-    const DType format = quantised_format(stored.name, stored.tensor.shape, quant);
-    if (format == DType::f32) {
+    const DType dtype = quantised_format(stored.name, stored.tensor.shape, quant);
+    if (dtype == DType::f32) {
       out.emplace_back(stored.name, stored.tensor);
       continue;
     }
@@ -28,8 +28,8 @@ void write_quantised(const ModelFiles& files, const std::string& path, Quant qua
           "{}: tensor {}: already quantised; start from the original checkpoint", table.path, stored.name);
     Tensor matrix = stored.tensor;
     Converter{owned}(matrix, stored.name, matrix.shape);
-    const Tensor q = quantise(matrix, format, owned);
-    const bool nibbles = format == DType::int4_blocks;
+    const Tensor q = quantise(matrix, dtype, owned);
+    const bool nibbles = dtype == DType::int4_blocks;
     const int64_t M = q.rows(), K = q.columns();
     out.emplace_back(stored.name,
                      Tensor{q.data, nibbles ? DType::u8 : DType::i8, {M, nibbles ? K / 2 : K}, nullptr});

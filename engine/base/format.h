@@ -55,17 +55,22 @@ void append_next(std::string& out, std::string_view& rest, const T& value) {
   rest.remove_prefix(at + 2);
 }
 
+struct Formatter {
+  template <class... Args>
+  std::string operator()(std::type_identity_t<Pattern<Args...>> pattern, const Args&... args) const {
+    std::string out;
+    std::string_view rest = pattern.text;
+    (append_next(out, rest, args), ...);
+    out += rest;
+    return out;
+  }
+};
+
 }  // namespace detail
 
-// format("{}: expected {}", path, 3) == "model.json: expected 3"
-template <class... Args>
-std::string format(std::type_identity_t<detail::Pattern<Args...>> pattern, const Args&... args) {
-  std::string out;
-  std::string_view rest = pattern.text;
-  (detail::append_next(out, rest, args), ...);
-  out += rest;
-  return out;
-}
+// format("{}: expected {}", path, 3) == "model.json: expected 3". An object and not a function: arguments of
+// standard types would bring std::format into the choice, where a library has it, and neither would win.
+inline constexpr detail::Formatter format{};
 
 // fixed(3.14159, 2) == "3.14"
 inline std::string fixed(double value, int digits) {

@@ -29,11 +29,11 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(float* y, const float* x
 }
 
 __global__ void __launch_bounds__(kThreads)
-    embed_kernel(float* y, const int32_t* ids, Matrix table, DType format, bool add) {
+    embed_kernel(float* y, const int32_t* ids, Matrix table, DType dtype, bool add) {
   const int id = ids[blockIdx.x], H = table.columns;
   float* row = y + static_cast<int64_t>(blockIdx.x) * H;
   for (int i = static_cast<int>(threadIdx.x); i < H; i += static_cast<int>(blockDim.x)) {
-    const float v = id < 0 ? 0.0f : weight_at(table, format, id, i);
+    const float v = id < 0 ? 0.0f : weight_at(table, dtype, id, i);
     if (!add) row[i] = v;
     else if (id >= 0) row[i] += v;
   }
@@ -57,12 +57,12 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    embed_code_kernel(float* y, SampleState state, int group, Matrix table, DType format) {
+    embed_code_kernel(float* y, SampleState state, int group, Matrix table, DType dtype) {
   release_successor();
   await_inputs();
   const int id = state.codes[static_cast<int64_t>(state.cursor->frame) * state.groups + group];
   for (int i = static_cast<int>(threadIdx.x); i < table.columns; i += static_cast<int>(blockDim.x)) {
-    y[i] = id < 0 ? 0.0f : weight_at(table, format, id, i);
+    y[i] = id < 0 ? 0.0f : weight_at(table, dtype, id, i);
   }
 }
 

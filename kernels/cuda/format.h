@@ -71,8 +71,8 @@ __device__ inline float weight_at(const Matrix& w, int64_t row, int64_t k) {
   return 0;
 }
 
-__device__ inline float weight_at(const Matrix& w, DType format, int64_t row, int64_t k) {
-  switch (format) {
+__device__ inline float weight_at(const Matrix& w, DType dtype, int64_t row, int64_t k) {
+  switch (dtype) {
     case DType::bf16: return weight_at<DType::bf16>(w, row, k);
     case DType::int8_rows: return weight_at<DType::int8_rows>(w, row, k);
     case DType::int4_blocks: return weight_at<DType::int4_blocks>(w, row, k);
@@ -82,13 +82,13 @@ __device__ inline float weight_at(const Matrix& w, DType format, int64_t row, in
 
 // Calls f.template operator()<F>() for the format of a matrix.
 template <class Function>
-void for_format(DType format, Function&& f) {
-  switch (format) {
+void for_format(DType dtype, Function&& f) {
+  switch (dtype) {
     case DType::f32: return f.template operator()<DType::f32>();
     case DType::bf16: return f.template operator()<DType::bf16>();
     case DType::int8_rows: return f.template operator()<DType::int8_rows>();
     case DType::int4_blocks: return f.template operator()<DType::int4_blocks>();
-    default: throw Error(Exit::internal, "matrix: expected f32, bf16, int8 or int4, got {}", format);
+    default: throw Error(Exit::internal, "matrix: expected f32, bf16, int8 or int4, got {}", dtype);
   }
 }
 

@@ -396,12 +396,12 @@ Layer layer_of(const PredictorLayer& l) {
 bool fits(const PredictorFrame& p) {
   if (p.layers.empty() || p.layers.size() > kLayers || p.output.size() + 1 > kGroups || p.heads.window != 0)
     return false;
-  const DType format = p.layers[0].q.dtype;
+  const DType dtype = p.layers[0].q.dtype;
   const auto piece = [&](DType f) {
     return f == DType::f32 ? 4 : f == DType::bf16 ? 8 : f == DType::int8_rows ? 16 : 32;
   };
   const auto suits = [&](const Tensor& w) {
-    return w.dtype == format && w.columns() % piece(format) == 0 &&
+    return w.dtype == dtype && w.columns() % piece(dtype) == 0 &&
            reinterpret_cast<uintptr_t>(w.data) % 16 == 0;
   };
   bool all = p.layers[0].cache.capacity <= kSpan;

@@ -85,9 +85,9 @@ void launch_product(Queue& q, const char* name, const Product& p) {
 }
 
 template <Kind kKind>
-void run_product(Queue& q, const char* name, DType format, const Product& p) {
+void run_product(Queue& q, const char* name, DType dtype, const Product& p) {
   if (p.rows == 0) return;
-  for_format(format, [&]<DType F>() {
+  for_format(dtype, [&]<DType F>() {
     bool aligned = p.K % kPiece<F> == 0 && is_aligned(p.x);
     for (const Matrix& w : p.w) aligned = aligned && is_aligned(w.data);
     const bool share = kKind == Kind::plain || static_cast<size_t>(4 * p.K) * sizeof(float) <= kStagedBytes;
