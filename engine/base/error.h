@@ -28,7 +28,7 @@ class Error : public std::runtime_error {
  public:
   template <class... Args>
   Error(Exit code, std::type_identity_t<detail::Pattern<Args...>> pattern, const Args&... args)
-      : std::runtime_error(format<Args...>(pattern, args...)), exit(code) {}
+      : std::runtime_error(format(pattern, args...)), exit(code) {}
 
   Exit exit;
 };
