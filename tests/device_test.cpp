@@ -117,15 +117,15 @@ TEST_CASE("draws are the reference's: penalty, suppression, top-k with ties, top
 #if defined(TTS_EMULATOR)
 TEST_CASE("without a usable GPU the message says what was found and what is needed") {
   emulator::set_device_count(0);
-  CHECK_THROWS_WITH(Cuda{DeviceOptions{}}, Catch::Matchers::Contains("expected a GPU, found none") &&
-                                               Catch::Matchers::Contains("choose --device cpu"));
+  CHECK_THROWS_WITH(Cuda{DeviceOptions{}}, test::ContainsSubstring("expected a GPU, found none") &&
+                                               test::ContainsSubstring("choose --device cpu"));
   emulator::set_device_count(1);
   DeviceOptions options;
   options.index = 3;
-  CHECK_THROWS_WITH(Cuda{options}, Catch::Matchers::Contains("cuda: device 3: expected an index below 1"));
+  CHECK_THROWS_WITH(Cuda{options}, test::ContainsSubstring("cuda: device 3: expected an index below 1"));
   Cuda device{DeviceOptions{}};
   CHECK_THROWS_WITH(device.allocate(int64_t{1} << 40),
-                    Catch::Matchers::Contains("memory: expected 1099511627776 free bytes"));
+                    test::ContainsSubstring("memory: expected 1099511627776 free bytes"));
   CHECK(device.memory_bytes() > 0);
 }
 #endif

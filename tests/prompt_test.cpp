@@ -33,7 +33,7 @@ void refused(const Model& model, const SpeakRequest& request, Exit exit, const s
     FAIL("accepted: " << request.text.substr(0, 40));
   } catch (const Error& error) {
     CHECK(error.exit == exit);
-    CHECK_THAT(error.what(), Catch::Matchers::Contains(message));
+    CHECK_THAT(error.what(), ContainsSubstring(message));
   }
 }
 
