@@ -11,7 +11,7 @@ using namespace tts::test;
 
 namespace {
 
-const Model& model_named(const std::string& name) {
+const Model& model_named(const char* name) {
   static std::map<std::string, std::unique_ptr<Model>> loaded;
   auto& model = loaded[name];
   if (!model) model = load_model(golden_model(name));
