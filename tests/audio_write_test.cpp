@@ -143,22 +143,22 @@ TEST_CASE("wav24 and wavf32 keep what they can") {
 TEST_CASE("every format is read back") {
   const TempDirectory folder;
   const std::vector<float> x = tone(48'000);
-  for (const AudioFormat format : kAll) {
-    if (format == AudioFormat::raw) continue;
-    INFO(str(format));
-    const std::string path = folder.file("a." + std::string(extension(format)));
-    write_all(path, {.format = format}, x);
+  for (const AudioFormat kind : kAll) {
+    if (kind == AudioFormat::raw) continue;
+    INFO(str(kind));
+    const std::string path = folder.file("a." + std::string(extension(kind)));
+    write_all(path, {.format = kind}, x);
     const AudioClip clip = read_audio(path);
     CHECK(clip.rate == 24'000);
     CHECK(clip.channels == 1);
-    const size_t tail = format == AudioFormat::opus ? 600 : 0;  // 25 ms of silence behind the speech
+    const size_t tail = kind == AudioFormat::opus ? 600 : 0;  // 25 ms of silence behind the speech
     REQUIRE(clip.samples.size() == x.size() + tail);
     const bool lossy =
-        format == AudioFormat::ogg || format == AudioFormat::opus || format == AudioFormat::mp3;
+        kind == AudioFormat::ogg || kind == AudioFormat::opus || kind == AudioFormat::mp3;
     // 16 bits and a full scale of 32767: 83 dB for this tone. Lossy: recognisably the same, and in the same
     // place.
     const double snr = snr_db(clip.samples, x);
-    std::printf("%s: %.1f dB\n", std::string(str(format)).c_str(), snr);
+    std::printf("%s: %.1f dB\n", std::string(str(kind)).c_str(), snr);
     CHECK(snr >= (lossy ? 20 : 80));
     CHECK_FALSE(clip.clipped);
   }
@@ -178,12 +178,12 @@ TEST_CASE("speech that ends abruptly does not click in Opus") {
 TEST_CASE("pieces do not change the file") {
   const TempDirectory folder;
   const std::vector<float> x = tone(20'001);
-  for (const AudioFormat format :
+  for (const AudioFormat kind :
        {AudioFormat::wav, AudioFormat::wav24, AudioFormat::flac, AudioFormat::mp3, AudioFormat::raw}) {
-    INFO(str(format));
+    INFO(str(kind));
     for (const int rate : {24'000, 48'000}) {
-      write_all(folder.file("a"), {.format = format, .output_rate_hz = rate}, x, x.size());
-      write_all(folder.file("b"), {.format = format, .output_rate_hz = rate}, x, 77);
+      write_all(folder.file("a"), {.format = kind, .output_rate_hz = rate}, x, x.size());
+      write_all(folder.file("b"), {.format = kind, .output_rate_hz = rate}, x, 77);
       CHECK(file_bytes(folder.file("a")) == file_bytes(folder.file("b")));
     }
   }
@@ -202,9 +202,9 @@ TEST_CASE("another output rate") {
 
 TEST_CASE("no samples at all still give a valid file") {
   const TempDirectory folder;
-  for (const AudioFormat format : kAll) {
-    INFO(str(format));
-    CHECK(refusal_of([&] { write_all(folder.file("a"), {.format = format}, {}); }).exit == Exit::ok);
+  for (const AudioFormat kind : kAll) {
+    INFO(str(kind));
+    CHECK(refusal_of([&] { write_all(folder.file("a"), {.format = kind}, {}); }).exit == Exit::ok);
   }
   write_all(folder.file("a"), {}, {});
   CHECK(file_bytes(folder.file("a")).size() == 44);
@@ -256,33 +256,33 @@ TEST_CASE("a sample that is not finite is never written") {
 TEST_CASE("an unfinished file leaves nothing, a partial one has its own name") {
   const TempDirectory folder;
   const std::vector<float> x = tone(5'000);
-  for (const AudioFormat format : kAll) {
-    INFO(str(format));
+  for (const AudioFormat kind : kAll) {
+    INFO(str(kind));
     write_file(folder.file("a.out"), "before");
     {
-      AudioWriter out(folder.file("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = kind});
       out.write(x);
     }
     CHECK(folder.names() == std::vector<std::string>{"a.out"});
     {
-      AudioWriter out(folder.file("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = kind});
       out.write(x);
       out.discard();
       CHECK(folder.names() == std::vector<std::string>{"a.out"});
       CHECK(refusal_of([&] { out.write(x); }).exit == Exit::internal);
     }
     {
-      AudioWriter out(folder.file("a.out"), {.format = format});
+      AudioWriter out(folder.file("a.out"), {.format = kind});
       out.write(x);
       out.finish_as(folder.file("a.partial.out"));
     }
     CHECK(file_bytes(folder.file("a.out")) == "before");
     CHECK(folder.names() == std::vector<std::string>{"a.out", "a.partial.out"});
-    if (format != AudioFormat::raw)
+    if (kind != AudioFormat::raw)
       CHECK(read_audio(folder.file("a.partial.out")).samples.size() >= x.size());
     CHECK(refusal_of([&] {
             AudioWriter out(folder.file("a.out"),
-                            {.format = format, .existing = FileWriter::Existing::refuse});
+                            {.format = kind, .existing = FileWriter::Existing::refuse});
           }).exit == Exit::output);
     unlink(folder.file("a.partial.out").c_str());
   }
@@ -290,9 +290,9 @@ TEST_CASE("an unfinished file leaves nothing, a partial one has its own name") {
 
 TEST_CASE("a full device is reported, in every format") {
   const std::vector<float> x = tone(100'000);
-  for (const AudioFormat format : kAll) {
-    INFO(str(format));
-    const Refusal c = refusal_of([&] { write_all("/dev/full", {.format = format}, x); });
+  for (const AudioFormat kind : kAll) {
+    INFO(str(kind));
+    const Refusal c = refusal_of([&] { write_all("/dev/full", {.format = kind}, x); });
     CHECK(c.exit == Exit::output);
     CHECK(c.message == "/dev/full: cannot be written: No space left on device");
   }
@@ -301,17 +301,17 @@ TEST_CASE("a full device is reported, in every format") {
 TEST_CASE("a limit on the file size is reported wherever it strikes") {
   const TempDirectory folder;
   const std::vector<float> x = tone(20'000);
-  for (const AudioFormat format : kAll) {
-    write_all(folder.file("size"), {.format = format}, x);
+  for (const AudioFormat kind : kAll) {
+    write_all(folder.file("size"), {.format = kind}, x);
     const auto size = static_cast<rlim_t>(file_bytes(folder.file("size")).size());
     unlink(folder.file("size").c_str());
     write_file(folder.file("a.out"), "before");
     for (const rlim_t limit : {rlim_t{0}, rlim_t{1}, rlim_t{43}, rlim_t{100}, size / 2, size * 9 / 10}) {
-      INFO(str(format) << " with a limit of " << limit << " of " << size);
+      INFO(str(kind) << " with a limit of " << limit << " of " << size);
       CHECK(in_child([&] {
               const rlimit now{limit, limit};
               setrlimit(RLIMIT_FSIZE, &now);
-              write_all(folder.file("a.out"), {.format = format}, x);
+              write_all(folder.file("a.out"), {.format = kind}, x);
             }) == 5);
       CHECK(file_bytes(folder.file("a.out")) == "before");
       CHECK(folder.names() == std::vector<std::string>{"a.out"});
@@ -321,20 +321,20 @@ TEST_CASE("a limit on the file size is reported wherever it strikes") {
 
 TEST_CASE("standard output: a stream whose length nobody knows yet") {
   const std::vector<float> x = tone(24'000);
-  for (const AudioFormat format : kAll) {
-    INFO(str(format));
+  for (const AudioFormat kind : kAll) {
+    INFO(str(kind));
     int code = -1;
-    const std::string got = piped([&] { write_all("-", {.format = format}, x); }, code);
+    const std::string got = piped([&] { write_all("-", {.format = kind}, x); }, code);
     CHECK(code == 0);
-    if (format == AudioFormat::wav) {
+    if (kind == AudioFormat::wav) {
       CHECK(got.substr(4, 4) == "\xff\xff\xff\xff");
       CHECK(got.substr(36, 8) == "data\xff\xff\xff\xff");
     }
     const TempDirectory folder;
-    write_all(folder.file("a"), {.format = format}, x);
-    if (format == AudioFormat::raw) {
+    write_all(folder.file("a"), {.format = kind}, x);
+    if (kind == AudioFormat::raw) {
       CHECK(got == file_bytes(folder.file("a")));
-    } else if (format !=
+    } else if (kind !=
                AudioFormat::mp3) {  // there the length of the encoder's delay stands in the first frame
       CHECK(parse_audio(as_bytes(got), "stream").samples == read_audio(folder.file("a")).samples);
     } else {
@@ -373,14 +373,14 @@ TEST_CASE("a FIFO is written directly") {
 }
 
 TEST_CASE("a reader that goes away is an error, not a signal") {
-  for (const AudioFormat format : {AudioFormat::wav, AudioFormat::raw, AudioFormat::ogg, AudioFormat::mp3}) {
-    INFO(str(format));
+  for (const AudioFormat kind : {AudioFormat::wav, AudioFormat::raw, AudioFormat::ogg, AudioFormat::mp3}) {
+    INFO(str(kind));
     int ends[2];
     REQUIRE(pipe(ends) == 0);
     close(ends[0]);
     CHECK(in_child([&] {
             dup2(ends[1], STDOUT_FILENO);
-            write_all("-", {.format = format}, tone(100'000));
+            write_all("-", {.format = kind}, tone(100'000));
           }) == 5);
     close(ends[1]);
   }

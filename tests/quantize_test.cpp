@@ -33,14 +33,14 @@ TEST_CASE("a weight is restored within half a step of its scale") {
   for (float& w : weights) w = normal(random);
   std::fill_n(weights.begin() + 2 * K, K, 0.0f);  // a row of zeros
   const Tensor matrix{weights.data(), DType::f32, {M, K}, nullptr};
-  for (const DType format : {DType::int8_rows, DType::int4_blocks}) {
+  for (const DType dtype : {DType::int8_rows, DType::int4_blocks}) {
     Owned owned;
-    const Tensor q = quantise(matrix, format, owned);
+    const Tensor q = quantise(matrix, dtype, owned);
     std::vector<float> row(K);
     for (int m = 0; m < M; ++m) {
       widen_row(row.data(), q, m);
       for (int k = 0; k < K; ++k) {
-        const float scale = format == DType::int8_rows ? q.scales[m] : q.scales[m * (K / 32) + k / 32];
+        const float scale = dtype == DType::int8_rows ? q.scales[m] : q.scales[m * (K / 32) + k / 32];
         // half a step, and the rounding of the product that restores it
         const float bound = 0.5f * scale * (1 + 0x1p-20f);
         CHECK(std::abs(row[static_cast<size_t>(k)] - weights[static_cast<size_t>(m * K + k)]) <= bound);
