@@ -10,8 +10,8 @@ namespace tts {
 
 namespace {
 
-constexpr int kTextIds{512};           // rows of the text table that a few utterances need
-constexpr int64_t kBlock{256};         // every allocation starts at a multiple
+constexpr int kTextIds{512};    // rows of the text table that a few utterances need
+constexpr int64_t kBlock{256};  // every allocation starts at a multiple
 
 int64_t whole_blocks(int64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
 

@@ -160,8 +160,8 @@ void predict_codes(LanguageModel<D>& lm, Memory& m) {
   predict_codes_in_turn(lm, m);
 }
 
-#define TTS_INSTANTIATE(D)                                                           \
-  template void predictor_pass(LanguageModel<D>&, Memory&, int);  \
+#define TTS_INSTANTIATE(D)                                       \
+  template void predictor_pass(LanguageModel<D>&, Memory&, int); \
   template void predict_codes(LanguageModel<D>&, Memory&);
 TTS_DEVICES(TTS_INSTANTIATE)
 #undef TTS_INSTANTIATE

@@ -72,20 +72,26 @@ std::vector<float> run_in_parts(D& device, const Case& c, int part) {
   return trial.output();
 }
 
+// How many devices were compared with the reference.
+int compare_devices(const Case& c) {
+  const std::vector<float> want = expected(c);
+  const std::vector<double> bound = error_bound(c);
+  int compared = 0;
+  for_each_device([&](auto& device, const std::string& label) {
+    INFO(str(c.recipe) << " on " << label);
+    CHECK(first_difference(run_at_once(device, c), want, bound) == "");
+    ++compared;
+  });
+  return compared;
+}
+
 }  // namespace
 
 TEST_CASE("every operation agrees with the reference within its derived bound") {
   int compared = 0;
   for (const Recipe& recipe : recipes()) {
     if (!is_small(recipe)) continue;
-    const Case c = make_case(recipe);
-    const std::vector<float> want = expected(c);
-    const std::vector<double> bound = error_bound(c);
-    for_each_device([&](auto& device, const std::string& label) {
-      INFO(str(recipe) << " on " << label);
-      CHECK(first_difference(run_at_once(device, c), want, bound) == "");
-      ++compared;
-    });
+    compared += compare_devices(make_case(recipe));
   }
   CHECK(compared >= 300);
 }
@@ -94,7 +100,7 @@ TEST_CASE("every operation agrees with the reference within its derived bound") 
 TEST_CASE("the matrices of one operation may differ in their formats") {
   constexpr DType kFormats[] = {DType::f32, DType::bf16, DType::int8_rows, DType::int4_blocks};
   int compared = 0;
-  for (Recipe recipe : {Recipe{.op = Op::qkv, .rows = 3, .in = 64, .nq = 4, .nkv = 2, .d = 16},
+  for (const Recipe& recipe : {Recipe{.op = Op::qkv, .rows = 3, .in = 64, .nq = 4, .nkv = 2, .d = 16},
                         Recipe{.op = Op::gated, .rows = 3, .in = 64, .out = 40}}) {
     Case c = make_case(recipe);
     for (size_t i = 0; i < c.weights.size(); ++i) {
@@ -103,13 +109,7 @@ TEST_CASE("the matrices of one operation may differ in their formats") {
       const float* values = w.f32();
       c.weights[i] = make_weight({values, values + element_count(w.shape)}, w.shape, kFormats[i % 4]);
     }
-    const std::vector<float> want = expected(c);
-    const std::vector<double> bound = error_bound(c);
-    for_each_device([&](auto& device, const std::string& label) {
-      INFO(str(recipe) << " on " << label);
-      CHECK(first_difference(run_at_once(device, c), want, bound) == "");
-      ++compared;
-    });
+    compared += compare_devices(c);
   }
   CHECK(compared >= 4);
 }
