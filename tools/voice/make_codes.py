@@ -32,8 +32,10 @@ def features_of(record):
 
 
 def encode_sentence(text, record, speaker, move, aligner):
-    """Everything but the spectral codes of one sentence, or None: not alignable or beyond the pointer's
-    reach."""
+    """Everything but the spectral codes of one sentence, or None: not alignable, beyond the pointer's
+    reach, or tracks that are not numbers (Flite: one infinite pitch in 60,000 sentences)."""
+    if not np.isfinite(record["tracks"]).all():
+        return None
     grid = speech.regrid(record, speaker)
     characters = characters_of_slots(text, record, grid["slot_segment"], aligner)
     if characters is None:
