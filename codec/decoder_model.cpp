@@ -44,11 +44,13 @@ void pack_latent(Packer<D>& pack, typename DecoderModel<D>::Latent& to, const La
 }
 
 template <class D>
-void pack_block(Packer<D>& pack, typename DecoderModel<D>::Block& to, const WaveBlock& w, int rate) {
+void pack_block(Packer<D>& pack, typename DecoderModel<D>::Block& to, const WaveBlock& w, int rate,
+                int frame_rows) {
   pack.transposed(to.up, w.up, rate);
   pack.snake(to.up, w.act);
   for (int u = 0; u < WaveBlock::kUnits; ++u) {
     to.units[u].conv1.dilation = kDilations[u];
+    to.units[u].conv1.period = frame_rows;
     pack.conv(to.units[u].conv1, w.units[u].conv1);
     pack.snake(to.units[u].conv1, w.units[u].act1);
     pack.conv(to.units[u].conv2, w.units[u].conv2);
@@ -87,8 +89,12 @@ std::shared_ptr<const DecoderModel<D>> pack_decoder(D& device, const CodecDecode
     pack_latent(pack, to.latent[u], w.latent[u], c.upsampling_ratios[u]);
   pack.conv(to.wave_in, w.wave_in);
   to.blocks.resize(w.blocks.size());
-  for (size_t b = 0; b < to.blocks.size(); ++b)
-    pack_block(pack, to.blocks[b], w.blocks[b], c.upsample_rates[b]);
+  int frame_rows = 1;
+  for (const int ratio : c.upsampling_ratios) frame_rows *= ratio;
+  for (size_t b = 0; b < to.blocks.size(); ++b) {
+    frame_rows *= c.upsample_rates[b];
+    pack_block(pack, to.blocks[b], w.blocks[b], c.upsample_rates[b], frame_rows);
+  }
   pack.conv(to.wave_out, w.wave_out);
   pack.snake(to.wave_out, w.wave_act);
   pack.finish();

@@ -72,12 +72,13 @@ class Packer {
   void codebook(Tensor& to, const Codebook& book) {
     made(to, book.sum.shape, [book](float* p) { pack_codebook(p, book); });
   }
-  // [out, in, taps] with the dilation and stride of `to`
+  // [out, in, taps] with the dilation, stride and period of `to`
   void conv(Conv& to, const ConvWeights& w) {
     const Shape& s = w.weight.shape;
     to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
     to.tf32 = tf32_;
     made(to.weight, Shape{s[2], s[1], s[0]}, [w](float* p) { pack_conv(p, w.weight); });
+    jobs_.back().periodic = to.period > 0;
     stored(to.bias, w.bias);
   }
   // [in, out, stride or 2*stride]: a row of the result is `stride` rows of `out` channels
@@ -106,7 +107,7 @@ class Packer {
     run_all();
     for (Job& job : jobs_) {
       const Tensor host{.data = job.values.get(), .dtype = DType::f32, .shape = job.shape};
-      *job.to = d_.place(host);
+      *job.to = job.periodic ? place_periodic(d_, host) : d_.place(host);
       if (job.to->data == host.data) owned_.push_back(std::move(job.values));
       job.values.reset();
     }
@@ -119,6 +120,7 @@ class Packer {
     Shape shape;
     HostFloats values;
     std::function<void(float*)> fill;
+    bool periodic = false;  // the weight of a convolution with a period
   };
 
   void run_all() {

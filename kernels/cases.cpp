@@ -94,8 +94,9 @@ int Case::out_width() const {
 }
 Conv Case::conv() const {
   const Recipe& r = recipe;
-  return {{}, {}, {}, {}, r.input, r.in, r.out, r.taps, r.dilation, r.stride, r.tf32};
+  return {{}, {}, {}, {}, r.input, r.in, r.out, r.taps, r.dilation, r.stride, r.period, r.tf32};
 }
+int Case::step() const { return recipe.period > 0 ? recipe.period : recipe.stride; }
 Heads Case::heads() const { return {recipe.nq, recipe.nkv, recipe.d, recipe.window, 1e-6f, rope.data()}; }
 
 std::string_view str(Op op) {
@@ -113,6 +114,7 @@ std::string str(const Recipe& r) {
   } else if (r.taps > 1 || r.op == Op::conv || r.op == Op::conv_add) {
     text += format(" {}->{}x{}", r.in, r.out, r.taps);
     if (r.dilation > 1) text += format(" dilation {}", r.dilation);
+    if (r.period > 0) text += format(" period {}", r.period);
     if (r.stride > 1) text += format(" stride {}", r.stride);
     if (r.input == Conv::Input::snake) text += " snake";
     if (r.input == Conv::Input::elu) text += " elu";

@@ -40,7 +40,7 @@ struct Recipe {
   int in = 1, out = 1;  // K and M; H and I; channels
   Act act = Act::none;
   bool bias = false;
-  int taps = 1, dilation = 1, stride = 1;  // convolutions
+  int taps = 1, dilation = 1, stride = 1, period = 0;  // convolutions
   Conv::Input input = Conv::Input::plain;
   bool tf32 = false;
   int nq = 0, nkv = 0, d = 0, window = 0;  // attention, qkv
@@ -69,6 +69,7 @@ struct Case {
   int capacity() const { return recipe.position + recipe.rows; }
   int in_width() const;   // floats per input row
   int out_width() const;  // floats per output row
+  int step() const;       // rows of the shortest call
   Conv conv() const;      // geometry; the trial adds its tensors
   Heads heads() const;
 };
@@ -86,8 +87,12 @@ template <class D>
 class Trial {
  public:
   Trial(D& device, const Case& c) : d_(device), c_(c) {
-    for (const Weight& weight : c.weights)
-      weights_.push_back(weight.tensor ? d_.place(weight.view()) : Tensor{});
+    for (const Weight& weight : c.weights) {
+      const bool periodic = c.recipe.period > 0 && weights_.empty();
+      weights_.push_back(!weight.tensor ? Tensor{}
+                         : periodic     ? place_periodic(d_, weight.view())
+                                        : d_.place(weight.view()));
+    }
     x_ = upload(c.x), y_ = upload(c.y), rope_ = upload(c.rope),
     state_ = floats(std::max<size_t>(c.state.size(), 1));
     ids_ = static_cast<int32_t*>(take(c.ids.size() * sizeof(int32_t)));

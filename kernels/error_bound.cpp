@@ -9,6 +9,7 @@
 //   half of it after
 //                                 the root
 #include "kernels/cases.h"
+#include "kernels/minimal_filter.h"
 #include "kernels/reference/reference.h"
 
 #include <cmath>
@@ -18,7 +19,7 @@ namespace tts {
 namespace {
 
 constexpr double kU{0x1p-24};
-constexpr double kUbf16{0x1p-8};  // a value at a tie may round to either neighbour
+constexpr double kUbf16{0x1p-8};      // a value at a tie may round to either neighbour
 constexpr double kTf32{0x1.004p-10};  // of a product of two factors that are rounded to 11 bits each
 constexpr double kLipschitz{1.2};
 constexpr double kFunction{8};  // units of the elementary functions
@@ -189,6 +190,43 @@ double input_error(const Case& c, float x, size_t channel) {
   return (3 * kU * std::abs(double{x}) * a + kFunction * kU) / b + 2 * kU * (std::abs(double{x}) + 1 / b);
 }
 
+// |x| as the convolution hears it: activated and with its history in front; zeros behind the last row.
+Floats heard_magnitudes(const Case& c, const Floats& activated) {
+  Floats rows = magnitudes(c.state);
+  rows.insert(rows.end(), activated.begin(), activated.end());
+  rows.resize(rows.size() + static_cast<size_t>(minimal::kOutputs * c.recipe.dilation * c.recipe.in));
+  return rows;
+}
+
+// Minimal filtering: output j of a tile is the sum over points i of join(i, j) * U_i . V_i, where U_i and V_i
+// are sums over taps and inputs. Every one of the three steps rounds relative to its sum of magnitudes:
+// (in + 24) u for products of `in` terms, 8 for V_i, 1 for U_i, 6 for the join and the rest for rounded
+// factors.
+double minimal_error(const Case& c, const Floats& heard, int64_t row, int64_t out) {
+  const Recipe& r = c.recipe;
+  const float* w = c.weights[0].view().f32();
+  const int64_t in_group = row % r.period % (minimal::kOutputs * r.dilation),
+                first = row - in_group / r.dilation * r.dilation;
+  double error = 0;
+  for (size_t i = 0; i < minimal::kPoints; ++i) {
+    double product = 0;
+    for (int64_t channel = 0; channel < r.in; ++channel) {
+      double u = 0, v = 0;
+      for (size_t k = 0; k < minimal::kTaps; ++k) {
+        const int64_t at = (static_cast<int64_t>(k) * r.in + channel) * r.out + out;
+        u += std::abs(minimal::weigh(i, k) * double{w[at]});
+      }
+      for (size_t l = 0; l < minimal::kPoints; ++l) {
+        const auto at = static_cast<size_t>((first + static_cast<int64_t>(l) * r.dilation) * r.in + channel);
+        v += std::abs(minimal::split(i, l) * double{heard[at]});
+      }
+      product += u * v;
+    }
+    error += std::abs(minimal::join(i, static_cast<size_t>(in_group / r.dilation))) * product;
+  }
+  return (static_cast<double>(r.in) + 24) * kU * error;
+}
+
 std::vector<double> bound_conv(const Case& c, const Floats& y) {
   const Recipe& r = c.recipe;
   const bool depthwise = r.op == Op::depthwise;
@@ -218,12 +256,16 @@ std::vector<double> bound_conv(const Case& c, const Floats& y) {
   }
   carried.weights[1] = {};
   const Floats sums = expected(absolute), moved = expected(carried);
+  const Floats heard = r.period > 0 ? heard_magnitudes(c, absolute.x) : Floats{};
   std::vector<double> error(y.size());
   for (size_t i = 0; i < error.size(); ++i) {
     error[i] = (static_cast<double>(r.taps) * (depthwise ? 1 : r.in) + 4) * kU *
                    (double{sums[i]} + std::abs(double{c.y[i]})) +
                double{moved[i]} * (1 + kFunction * kU) + 2 * kU * std::abs(double{y[i]});
     if (r.tf32) error[i] += kTf32 * double{sums[i]};
+    const auto out = static_cast<size_t>(r.out);
+    if (r.period > 0)
+      error[i] += minimal_error(c, heard, static_cast<int64_t>(i / out), static_cast<int64_t>(i % out));
   }
   return error;
 }

@@ -49,6 +49,9 @@ struct Conv {
   Tensor beta;
   Input input = Input::plain;
   int in = 0, out = 0, taps = 1, dilation = 1, stride = 1;
+  // Calls have whole multiples of so many rows, those of a codec frame: a device may compute them together
+  // with a weight from place_periodic (below); 0: no promise.
+  int period = 0;
   bool tf32 = false;  // a device with tensor cores may round weights and inputs to 11 significant bits
   // Rows of history: what stride and dilation leave to look back at.
   int history_rows() const { return (taps - 1) * dilation + 1 - stride; }
@@ -254,11 +257,21 @@ concept Device = requires(D d, float* y, const float* x, const float* z, float* 
   // --- optional: a device that can record the work of `body` and repeat it offers d.replay(key, body);
   // body's operations then depend on nothing but device memory and what is in the key. Without it the engine
   // calls body().
+  // --- optional: d.place_periodic(weight) places the weight of a convolution with a period, in a form of the
+  // device's own, for d.conv and d.conv_add.
   // --- optional: d.reserve(bytes) takes the memory of a whole plan at once; Exit::device with need and free.
   // --- optional: d.in_bulk(body) lifts the promise that a row's arithmetic does not depend on the rows that
   // share its call, for the products in `body`: the prefill, whose rows always come together. Without it the
   // engine calls body().
 };
+
+template <class D>
+Tensor place_periodic(D& d, const Tensor& weight) {
+  if constexpr (requires { d.place_periodic(weight); })
+    return d.place_periodic(weight);
+  else
+    return d.place(weight);
+}
 
 // ---- helpers that prepare weights on the host -------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 // 0.6B model and its codec at one frame per call, which tts-bench measures.
 #include "kernels/cases.h"
 
+#include <array>
+
 namespace tts {
 
 namespace {
@@ -87,6 +89,24 @@ void add_attention(std::vector<Recipe>& list) {
   }
 }
 
+// Filters with a period: groups of four outputs end with it and do not; narrow and wide; snake, elu, nothing.
+void add_filters(std::vector<Recipe>& list) {
+  for (const auto& [period, in, out, dilation] :
+       {std::array{4, 3, 5, 1}, {20, 24, 40, 3}, {30, 20, 100, 9}, {75, 96, 96, 1}, {5, 300, 30, 9}}) {
+    list.push_back({.op = Op::conv,
+                    .rows = 3 * period,
+                    .in = in,
+                    .out = out,
+                    .bias = in != 24,
+                    .taps = 7,
+                    .dilation = dilation,
+                    .period = period,
+                    .input = in == 3 ? In::plain : In::snake});
+  }
+  list.push_back({.op = Op::conv_add, .rows = 72, .in = 32, .out = 64, .bias = true, .taps = 7, .dilation = 3,
+                  .period = 36, .input = In::elu});
+}
+
 void add_convolutions(std::vector<Recipe>& list) {
   list.push_back({.op = Op::conv, .rows = 1, .in = 1, .out = 1});
   list.push_back(
@@ -155,6 +175,7 @@ void add_timed(std::vector<Recipe>& list) {
                     .position = position,
                     .timed = true});
   }
+  // Of one frame; the filters of the residual units know that.
   const auto conv = [&](int rows, int in, int out, int taps, int dilation, In input, Op op = Op::conv) {
     list.push_back({.op = op,
                     .rows = rows,
@@ -163,6 +184,7 @@ void add_timed(std::vector<Recipe>& list) {
                     .bias = true,
                     .taps = taps,
                     .dilation = dilation,
+                    .period = taps == 7 && in == out ? rows : 0,
                     .input = input,
                     .timed = true});
   };
@@ -193,6 +215,7 @@ std::vector<Recipe> recipes() {
   add_matrices(list);
   add_attention(list);
   add_convolutions(list);
+  add_filters(list);
   add_timed(list);
   return list;
 }

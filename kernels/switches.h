@@ -19,6 +19,7 @@ enum class Ablate : uint8_t {
   cuda_graphs,      // the work of a frame is recorded once and replayed as one graph
   persistent_predictor,  // all passes of the code predictor as one resident kernel
   library_prefill,  // the products of the prefill go through cuBLASLt
+  minimal_filters,  // four outputs of the codec's long filters together, 10 products instead of 28 (CPU)
   early_launch,     // a kernel fetches its weights while the one before it ends
   kCount,
 };

@@ -6,7 +6,7 @@ cmake_minimum_required(VERSION 3.25)
 # Kernels that one device alone has: fused ones, whose reference is the text that they replace.
 set(CUDA_ONLY frame gemm)
 # Files of the CPU device that are not operations.
-set(CPU_ONLY cpu levels pool ceilings)
+set(CPU_ONLY cpu levels pool ceilings minimal_filter)
 
 function(check_tree root out_messages)
   set(files)

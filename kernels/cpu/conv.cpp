@@ -20,7 +20,7 @@ namespace tts {
 
 namespace {
 
-constexpr int kUnitRows{96};  // output rows per unit of the threads; a multiple of every tile height
+constexpr int kUnitRows{96};  // output rows per unit of the threads
 constexpr int64_t kWindowFloats{
     1 << 19};  // input rows activated at a time: 2 MiB, half of it new rows stays in L2
 
@@ -75,15 +75,17 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
   const int64_t in = conv.in, old = conv.history_rows(), stride = conv.stride;
   check(old >= 0 && rows % stride == 0, Exit::internal, "conv: {} rows with stride {}, history of {} rows",
         rows, stride, old);
+  const bool minimal = conv.weight.shape[0] > conv.taps;  // as place_periodic made it
   // Long inputs go through the window in pieces: memory stays small and warm.
-  const int64_t fitting = std::max<int64_t>(kWindowFloats / in - old, kUnitRows) / stride * stride;
+  const int64_t fitting =
+      minimal ? filter_rows(conv) : std::max<int64_t>(kWindowFloats / in - old, kUnitRows) / stride * stride;
   const int64_t piece = std::min<int64_t>(rows, std::max<int64_t>(fitting, stride));
   float* scratch = window_.get<float>((old + piece) * in + 2 * in);
   float* window = scratch + 2 * in;
   const Snake snake = prepare_snake(conv, scratch);
 
   for (int64_t begin = 0; begin < rows; begin += piece) {
-    const int64_t some = std::min<int64_t>(piece, rows - begin), outputs = some / stride;
+    const int64_t some = std::min<int64_t>(piece, rows - begin);
     std::copy(history, history + old * in, window);
     const int64_t slices = std::max<int64_t>(1, some * in >> 14);  // 16384 values: 10 us of sines
     team_.run(static_cast<int>(slices), [&](int slice, int) {
@@ -91,27 +93,35 @@ void Cpu::convolve(float* y, const float* x, const Conv& conv, float* history, i
       kernels.activate(window + (old + first) * in, x + (begin + first) * in, last - first, conv, snake);
     });
     std::copy(window + some * in, window + (some + old) * in, history);
+    float* to = y + begin / stride * conv.out;
+    if (minimal)
+      filter(to, window, conv, some, add);
+    else
+      direct(to, window, conv, some / stride, add);
+  }
+}
 
-    const int64_t columns = (conv.out + kernels.columns - 1) / kernels.columns;
-    const int64_t blocks = (outputs + kUnitRows - 1) / kUnitRows;
-    const auto unit = [&](int index, int) {
-      const int64_t column = index % columns * kernels.columns, row = index / columns * kUnitRows;
-      const ConvUnit one{window + row * stride * in,
-                         &conv,
-                         y + (begin / stride + row) * conv.out,
-                         add,
-                         std::min<int64_t>(kUnitRows, outputs - row),
-                         column,
-                         std::min<int64_t>(kernels.columns, conv.out - column)};
-      (conv.out == 1 ? kernels.single : kernels.unit)(one);
-    };
-    constexpr int64_t kWorthSharing{1 << 17};  // multiply-adds: 5 us
-    const int units = static_cast<int>(columns * blocks);
-    if (outputs * conv.out * conv.taps * in < kWorthSharing) {
-      for (int index = 0; index < units; ++index) unit(index, 0);
-    } else {
-      team_.run(units, unit);
-    }
+void Cpu::direct(float* y, const float* window, const Conv& conv, int64_t outputs, bool add) {
+  const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
+  const int64_t columns = (conv.out + kernels.columns - 1) / kernels.columns;
+  const int64_t blocks = (outputs + kUnitRows - 1) / kUnitRows;
+  const auto unit = [&](int index, int) {
+    const int64_t column = index % columns * kernels.columns, row = index / columns * kUnitRows;
+    const ConvUnit one{window + row * conv.stride * conv.in,
+                       &conv,
+                       y + row * conv.out,
+                       add,
+                       std::min<int64_t>(kUnitRows, outputs - row),
+                       column,
+                       std::min<int64_t>(kernels.columns, conv.out - column)};
+    (conv.out == 1 ? kernels.single : kernels.unit)(one);
+  };
+  constexpr int64_t kWorthSharing{1 << 17};  // multiply-adds: 5 us
+  const int units = static_cast<int>(columns * blocks);
+  if (outputs * conv.out * conv.taps * conv.in < kWorthSharing) {
+    for (int index = 0; index < units; ++index) unit(index, 0);
+  } else {
+    team_.run(units, unit);
   }
 }
 
@@ -167,8 +177,8 @@ namespace {
 
 #include "kernels/cpu/simd.h"
 
-constexpr int kTileRows{TTS_LANES == 16 ? 8 : 4};  // x kVectors: 24 of 32, 12 of 16 registers accumulate
-constexpr int kVectors{3};
+#include "kernels/cpu/tile.h"
+
 constexpr int kBlock{256};  // input channels
 
 // ---- activation -------------------------------------------------------------------------------------------
@@ -218,56 +228,6 @@ void pack(float* panel, const Tensor& weight, int64_t column) {
   }
 }
 
-struct Block {       // of one tap: `depth` input channels
-  const float* x;    // of the first output row
-  int64_t x_stride;  // floats between output rows
-  const float* w;    // [depth][NV vectors]
-  float* y;
-  int64_t y_stride, depth;
-  int64_t last;  // output channels in the last vector
-};
-
-// y[MR][NV vectors] += x . w
-template <int MR, int NV>
-void tile(const Block& b) {
-  F sums[MR][NV];
-  for (int r = 0; r < MR; ++r) {
-    float* y = b.y + r * b.y_stride;
-    for (int v = 0; v + 1 < NV; ++v) sums[r][v] = load(y + v * kLanes);
-    float* end = y + (NV - 1) * kLanes;
-    sums[r][NV - 1] = b.last == kLanes ? load(end) : load_part(end, b.last);
-  }
-  const float* w = b.w;
-  for (int64_t i = 0; i < b.depth; ++i, w += NV * kLanes) {
-    F weight[NV];
-    for (int v = 0; v < NV; ++v) weight[v] = load(w + v * kLanes);
-    for (int r = 0; r < MR; ++r) {
-      const F value = broadcast(b.x[r * b.x_stride + i]);
-      for (int v = 0; v < NV; ++v) sums[r][v] = fma(value, weight[v], sums[r][v]);
-    }
-  }
-  for (int r = 0; r < MR; ++r) {
-    float* y = b.y + r * b.y_stride;
-    for (int v = 0; v + 1 < NV; ++v) store(y + v * kLanes, sums[r][v]);
-    float* end = y + (NV - 1) * kLanes;
-    if (b.last == kLanes)
-      store(end, sums[r][NV - 1]);
-    else
-      store_part(end, sums[r][NV - 1], b.last);
-  }
-}
-
-template <int MR, int NV>
-void tile_rows(Block b, int64_t rows) {
-  for (; rows >= MR; rows -= MR) {
-    tile<MR, NV>(b);
-    b.y += MR * b.y_stride, b.x += MR * b.x_stride;
-  }
-  if constexpr (MR > 1) {
-    if (rows > 0) tile_rows<MR - 1, NV>(b, rows);
-  }
-}
-
 template <int NV>
 void walk(const ConvUnit& u) {
   const Conv& conv = *u.conv;
@@ -283,7 +243,7 @@ void walk(const ConvUnit& u) {
                     conv.out,
                     depth,
                     u.columns - (NV - 1) * kLanes};
-      tile_rows<kTileRows, NV>(b, u.rows);
+      multiply<NV>(b, u.rows);
       w += depth * width;
     }
   }

@@ -74,6 +74,8 @@ class Cpu {
 
   Tensor place(
       const Tensor& tensor);  // convolution weights are packed for the level, the rest stays where it is
+  // For a convolution with a period: in the form of minimal filtering (minimal_filter.cpp) where that is possible.
+  Tensor place_periodic(const Tensor& weight);
   void* allocate(int64_t bytes);
   void release(void* memory) { memory_.release(memory); }
   void zero(void* to, int64_t bytes);
@@ -90,7 +92,7 @@ class Cpu {
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
   int threads() const { return team_.threads(); }
   int64_t memory_bytes() const {
-    int64_t bytes = memory_.bytes() + normed_.bytes() + scores_.bytes() + window_.bytes();
+    int64_t bytes = memory_.bytes() + normed_.bytes() + scores_.bytes() + window_.bytes() + parts_.bytes();
     for (const GrowingMemory& rows : rows_) bytes += rows.bytes();
     return bytes + (beside_ ? beside_->memory_bytes() : 0);
   }
@@ -110,6 +112,9 @@ class Cpu {
  private:
   Cpu(const Cpu& first, int lane);  // the one beside it
   void convolve(float* y, const float* x, const Conv& conv, float* history, int rows, bool add);
+  void direct(float* y, const float* window, const Conv& conv, int64_t outputs, bool add);
+  void filter(float* y, const float* window, const Conv& conv, int64_t rows, bool add);
+  static int64_t filter_rows(const Conv& conv);  // how many at a time
 
   Switches switches_;
   Level level_;
@@ -121,6 +126,7 @@ class Cpu {
   GrowingMemory rows_[3];  // rows quantised for a product: one per format of its matrices
   GrowingMemory scores_;  // of attention, per thread
   GrowingMemory window_;  // activated input rows of a convolution with their history
+  GrowingMemory parts_;   // what minimal filtering makes of them
 };
 
 }  // namespace tts
