@@ -72,9 +72,9 @@ class Cpu {
 
   void advance(int32_t* counter, int n) { *counter += n; }
 
-  Tensor place(
-      const Tensor& tensor);  // convolution weights are packed for the level, the rest stays where it is
-  // For a convolution with a period: in the form of minimal filtering (minimal_filter.cpp) where that is possible.
+  // Convolution weights are packed for the level, the rest stays where it is.
+  Tensor place(const Tensor& tensor);
+  // For a convolution with a period: for minimal filtering (minimal_filter.cpp) where that is possible.
   Tensor place_periodic(const Tensor& weight);
   void* allocate(int64_t bytes);
   void release(void* memory) { memory_.release(memory); }
@@ -92,7 +92,8 @@ class Cpu {
   std::string name() const { return processor_name() + ", " + std::string(str(level_)); }
   int threads() const { return team_.threads(); }
   int64_t memory_bytes() const {
-    int64_t bytes = memory_.bytes() + normed_.bytes() + scores_.bytes() + window_.bytes() + parts_.bytes();
+    int64_t bytes = memory_.bytes() + normed_.bytes() + scores_.bytes();
+    bytes += window_.bytes() + parts_.bytes();
     for (const GrowingMemory& rows : rows_) bytes += rows.bytes();
     return bytes + (beside_ ? beside_->memory_bytes() : 0);
   }
