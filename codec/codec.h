@@ -86,12 +86,20 @@ std::vector<float> decode_official_chunks(Decoder<D>& decoder, std::span<const i
 
 // ---- encoder -----------------------------------------------------------------------------------
 
+// What an encoder takes on a device that has its own memory: upper bounds, known before a weight is read.
+struct EncoderPlan {
+  int64_t weights_bytes = 0;  // from the first clip on
+  int64_t clip_bytes = 0;     // during a clip
+};
+
 // Audio -> codes. Memory is bounded: the convolutions stream over blocks of the clip, and what grows with it
 // are 25 rows of hidden width and of the attention caches per second.
 template <class D>
 class Encoder {
  public:
   Encoder(D& device, const CodecEncoderConfig& config, const CodecEncoderWeights& weights);
+  static EncoderPlan plan(const CodecEncoderConfig& config, const CodecEncoderWeights& weights,
+                          int64_t samples);
   Encoder(Encoder&&) noexcept;
   ~Encoder();
 
@@ -118,6 +126,8 @@ template <class D>
 class SpeakerEncoder {
  public:
   SpeakerEncoder(D& device, const SpeakerEncoderConfig& config, const SpeakerEncoderWeights& weights);
+  static EncoderPlan plan(const SpeakerEncoderConfig& config, const SpeakerEncoderWeights& weights,
+                          int64_t samples);
   SpeakerEncoder(SpeakerEncoder&&) noexcept;
   ~SpeakerEncoder();
 

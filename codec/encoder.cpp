@@ -40,20 +40,34 @@ struct EncoderModel {
   std::vector<HostFloats> owned;
 };
 
+// Everything that the memory of a clip depends on; no weight is read.
 template <class D>
-void pack_conv_stack(Packer<D>& pack, EncoderModel<D>& to, const CodecEncoderWeights& w) {
-  pack.conv(to.wave_in, w.wave_in);
+void describe(EncoderModel<D>& to, const CodecEncoderConfig& config, const CodecEncoderWeights& w) {
+  to.config = config;
+  set_size(to.wave_in, w.wave_in.weight);
   to.blocks.resize(w.blocks.size());
   for (size_t i = 0; i < to.blocks.size(); ++i) {
     auto& block = to.blocks[i];
     for (Conv* conv : {&block.squeeze, &block.expand, &block.down}) conv->input = Conv::Input::elu;
-    block.down.stride = to.config.ratios[i];
-    to.samples_per_row *= to.config.ratios[i];
-    pack.conv(block.squeeze, w.blocks[i].squeeze);
-    pack.conv(block.expand, w.blocks[i].expand);
-    pack.conv(block.down, w.blocks[i].down);
+    block.down.stride = config.ratios[i];
+    to.samples_per_row *= config.ratios[i];
+    set_size(block.squeeze, w.blocks[i].squeeze.weight);
+    set_size(block.down, w.blocks[i].down.weight);
   }
   to.wave_out.input = Conv::Input::elu;
+  set_size(to.wave_out, w.wave_out.weight);
+  to.downsample.stride = 2;
+  set_size(to.downsample, w.downsample);
+}
+
+template <class D>
+void pack_conv_stack(Packer<D>& pack, EncoderModel<D>& to, const CodecEncoderWeights& w) {
+  pack.conv(to.wave_in, w.wave_in);
+  for (size_t i = 0; i < to.blocks.size(); ++i) {
+    pack.conv(to.blocks[i].squeeze, w.blocks[i].squeeze);
+    pack.conv(to.blocks[i].expand, w.blocks[i].expand);
+    pack.conv(to.blocks[i].down, w.blocks[i].down);
+  }
   pack.conv(to.wave_out, w.wave_out);
 }
 
@@ -78,7 +92,6 @@ void pack_encoder(D& d, EncoderModel<D>& to, const CodecEncoderWeights& w) {
   pack_conv_stack(pack, to, w);
   to.layers.resize(w.layers.size());
   for (size_t l = 0; l < to.layers.size(); ++l) pack_layer(pack, to.layers[l], w.layers[l], c.transformer);
-  to.downsample.stride = 2;
   pack.conv(to.downsample, {.weight = w.downsample, .bias = kNone});
   pack.matrix(to.project_semantic, w.semantic.input_proj);
   pack.matrix(to.project_acoustic, w.acoustic.input_proj);
@@ -148,6 +161,11 @@ Memory lay_out(Arena& a, const EncoderModel<D>& model, int64_t rows) {
   s.rope = a.take<float>("rope", rows * m.d);
   s.codes = a.take<int32_t>("codes", frames * c.groups);
   return s;
+}
+
+template <class D>
+int64_t rows_of(const EncoderModel<D>& model, int64_t samples) {
+  return (samples + model.samples_per_row - 1) / model.samples_per_row;
 }
 
 // ---- one clip ----------------------------------------------------------------------------------
@@ -271,7 +289,7 @@ struct Encoder<D>::State {
     const int64_t count = static_cast<int64_t>(samples.size()), most = longest_clip_samples(c.sample_rate);
     check(count >= 1 && count <= most, Exit::bad_input, "codec encoder: expected 1 ... {} samples, got {}",
           most, count);
-    const int64_t rows = (count + model.samples_per_row - 1) / model.samples_per_row;
+    const int64_t rows = rows_of(model, count);
     Arena plan;
     lay_out(plan, model, rows);
     const DeviceMemory<D> memory(d, plan.bytes());
@@ -289,8 +307,21 @@ struct Encoder<D>::State {
 template <class D>
 Encoder<D>::Encoder(D& device, const CodecEncoderConfig& config, const CodecEncoderWeights& weights)
     : state_(new State{device, {}}) {
-  state_->model.config = config;
+  describe(state_->model, config, weights);
   pack_encoder(device, state_->model, weights);
+}
+
+template <class D>
+EncoderPlan Encoder<D>::plan(const CodecEncoderConfig& config, const CodecEncoderWeights& weights,
+                             int64_t samples) {
+  EncoderModel<D> model;
+  describe(model, config, weights);
+  Arena clip;
+  lay_out(clip, model, rows_of(model, samples));
+  CodecEncoderWeights kept = weights;  // views
+  for (size_t g = model.config.groups - 1u; g < kept.acoustic.codebooks.size(); ++g)
+    kept.acoustic.codebooks[g] = {};
+  return {.weights_bytes = placed_bytes_at_most(config, kept), .clip_bytes = clip.bytes()};
 }
 
 template <class D>

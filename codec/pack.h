@@ -4,6 +4,7 @@
 #pragma once
 
 #include "codec/weights.h"
+#include "kernels/arena.h"
 #include "kernels/ops.h"
 
 #include <algorithm>
@@ -34,6 +35,25 @@ inline Tensor as_matrix(const Tensor& t) {
   Tensor matrix = t;
   matrix.shape = Shape{t.shape[0], element_count(t.shape) / t.shape[0]};
   return matrix;
+}
+
+// What a convolution is, from the shape [out, in, taps] of its weight.
+inline void set_size(Conv& to, const Tensor& weight) {
+  const Shape& s = weight.shape;
+  to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
+}
+
+// Upper bound of what weights take on a device that has its own memory: everything becomes f32 or stays
+// smaller, each tensor starts at a multiple of Arena::kAlignment.
+template <class Config, class Weights>
+int64_t placed_bytes_at_most(const Config& config, Weights views) {
+  int64_t bytes = 0;
+  views.each(config, [&](const Tensor& tensor, std::string_view, const Shape&) {
+    if (!tensor) return;
+    const int64_t size = element_count(tensor.shape) * static_cast<int64_t>(sizeof(float));
+    bytes += (size + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+  });
+  return bytes;
 }
 
 // E[v] = sum[v] / max(usage[v], 1e-5): a lower bound on the count, not an added epsilon.
@@ -75,7 +95,7 @@ class Packer {
   // [out, in, taps] with the dilation, stride and period of `to`
   void conv(Conv& to, const ConvWeights& w) {
     const Shape& s = w.weight.shape;
-    to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
+    set_size(to, w.weight);
     to.tf32 = tf32_;
     made(to.weight, Shape{s[2], s[1], s[0]}, [w](float* p) { pack_conv(p, w.weight); });
     jobs_.back().periodic = to.period > 0;

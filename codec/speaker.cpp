@@ -58,11 +58,33 @@ void pack_columns(float* packed, const Tensor& matrix, int64_t begin, int64_t en
   }
 }
 
-template <class D>
-void pack_tdnn(Packer<D>& pack, typename SpeakerModel<D>::Tdnn& to, const ConvWeights& w, int dilation) {
+template <class Tdnn>
+void describe(Tdnn& to, const ConvWeights& w, int dilation) {
   const Shape& s = w.weight.shape;
   to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
   to.dilation = dilation;
+}
+
+// Everything that the memory of a clip depends on; no weight is read.
+template <class D>
+void describe(SpeakerModel<D>& to, const SpeakerEncoderConfig& c, const SpeakerEncoderWeights& w) {
+  to.config = c;
+  describe(to.first, w.first, c.dilations[0]);
+  to.blocks.resize(w.blocks.size());
+  for (size_t b = 0; b < to.blocks.size(); ++b) {
+    auto& block = to.blocks[b];
+    describe(block.tdnn1, w.blocks[b].tdnn1, 1);
+    describe(block.tdnn2, w.blocks[b].tdnn2, 1);
+    block.res2.resize(w.blocks[b].res2.size());
+    for (size_t r = 0; r < block.res2.size(); ++r)
+      describe(block.res2[r], w.blocks[b].res2[r], c.dilations[b + 1]);
+  }
+  describe(to.mfa, w.mfa, c.dilations.back());
+}
+
+template <class D>
+void pack_tdnn(Packer<D>& pack, typename SpeakerModel<D>::Tdnn& to, const ConvWeights& w) {
+  const Shape& s = w.weight.shape;
   pack.stored(to.bias, w.bias);
   if (to.taps == 1) return pack.matrix(to.weight, w.weight);
   pack.made(to.weight, Shape{s[0], s[1] * s[2]}, [w](float* p) { pack_taps(p, w.weight); });
@@ -72,22 +94,18 @@ template <class D>
 void pack_speaker(D& d, SpeakerModel<D>& to, const SpeakerEncoderWeights& w) {
   Packer<D> pack(d, to.owned);
   const SpeakerEncoderConfig& c = to.config;
-  pack_tdnn(pack, to.first, w.first, c.dilations[0]);
-  to.blocks.resize(w.blocks.size());
+  pack_tdnn(pack, to.first, w.first);
   for (size_t b = 0; b < to.blocks.size(); ++b) {
     auto& block = to.blocks[b];
-    pack_tdnn(pack, block.tdnn1, w.blocks[b].tdnn1, 1);
-    pack_tdnn(pack, block.tdnn2, w.blocks[b].tdnn2, 1);
-    block.res2.resize(w.blocks[b].res2.size());
-    for (size_t r = 0; r < block.res2.size(); ++r) {
-      pack_tdnn(pack, block.res2[r], w.blocks[b].res2[r], c.dilations[b + 1]);
-    }
+    pack_tdnn(pack, block.tdnn1, w.blocks[b].tdnn1);
+    pack_tdnn(pack, block.tdnn2, w.blocks[b].tdnn2);
+    for (size_t r = 0; r < block.res2.size(); ++r) pack_tdnn(pack, block.res2[r], w.blocks[b].res2[r]);
     pack.matrix(block.squeeze, w.blocks[b].squeeze.weight);
     pack.stored(block.squeeze_bias, w.blocks[b].squeeze.bias);
     pack.matrix(block.excite, w.blocks[b].excite.weight);
     pack.stored(block.excite_bias, w.blocks[b].excite.bias);
   }
-  pack_tdnn(pack, to.mfa, w.mfa, c.dilations.back());
+  pack_tdnn(pack, to.mfa, w.mfa);
   // 5.2: two thirds of the columns multiply the same row at every time: they are kept apart and used once.
   const int64_t wide = c.channels.back(), narrow = c.attention_channels;
   const Tensor attention = as_matrix(w.attention_in.weight);
@@ -268,8 +286,20 @@ template <class D>
 SpeakerEncoder<D>::SpeakerEncoder(D& device, const SpeakerEncoderConfig& config,
                                   const SpeakerEncoderWeights& weights)
     : state_(new State{device, {}}) {
-  state_->model.config = config;
+  describe(state_->model, config, weights);
   pack_speaker(device, state_->model, weights);
+}
+
+template <class D>
+EncoderPlan SpeakerEncoder<D>::plan(const SpeakerEncoderConfig& config, const SpeakerEncoderWeights& weights,
+                                    int64_t samples) {
+  SpeakerModel<D> model;
+  describe(model, config, weights);
+  Arena clip;
+  lay_out(clip, model, samples / kMelHop);
+  // The first matrix of the attention is kept in two parts.
+  return {.weights_bytes = placed_bytes_at_most(config, weights) + Arena::kAlignment,
+          .clip_bytes = clip.bytes()};
 }
 
 template <class D>

@@ -28,7 +28,7 @@ Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const Forced& fo
   const int V = lm.config.talker.dims.V, Vp = lm.config.predictor.V, K = lm.config.talker.groups;
   w.fit(prompt, budget);
   w.m.state.forced = forced.codes.data();
-  begin_utterance(lm, w.m, w.shape, rules);
+  begin_utterance(lm, w.m, rules);
   upload_prompt(lm, w.m, prompt);
   prefill(lm, w.m, prompt);
   Logits logits;

@@ -10,7 +10,6 @@ namespace tts {
 
 namespace {
 
-constexpr int kTextIds{512};    // rows of the text table that a few utterances need
 constexpr int64_t kBlock{256};  // every allocation starts at a multiple
 
 int64_t whole_blocks(int64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
@@ -63,40 +62,73 @@ int64_t adapted_bytes(const Model& model) {
          kBlock * kPrefillRows;
 }
 
-// The table, its larger successor, and the projection of one block of ids.
-int64_t text_bytes(const Model& model) {
-  const int64_t H = model.config.talker.dims.H, wide = model.config.talker.text_width;
-  return 3 * whole_blocks(kTextIds * H * 4) + 2 * whole_blocks(kPrefillRows * wide * 4) +
+// The table, and the projection of one block of ids.
+int64_t text_bytes(const ModelConfig& c, const MemoryShape& shape) {
+  const int64_t H = c.talker.dims.H, wide = c.talker.text_width;
+  return whole_blocks(planned_text_rows(c, shape) * H * 4) + 2 * whole_blocks(kPrefillRows * wide * 4) +
          whole_blocks(kPrefillRows * 4);
 }
 
-// Of the longest clip that a checkpoint with encoders takes.
+// Of the longest clip; other types have no cloned voices.
 int reference_frames(const ModelConfig& c) {
-  if (!c.codec_encoder) return 0;
+  if (c.type != ModelType::base) return 0;
   return static_cast<int>(longest_clip_samples(c.codec.sample_rate) / c.codec.samples_per_frame) + 1;
+}
+
+// The encoders stay, what they need for a clip goes: one of them has a clip at a time.
+void add_encoders(std::vector<Arena::Entry>& plan, const Model& model) {
+  const ModelConfig& c = model.config;
+  EncoderPlan speaker, codec;
+  if (model.speaker_encoder) {
+    const int64_t longest = longest_clip_samples(c.speaker_encoder->sample_rate);
+    speaker = SpeakerEncoder<Reference>::plan(*c.speaker_encoder, *model.speaker_encoder, longest);
+  }
+  if (model.encoder) {
+    const int64_t longest = longest_clip_samples(c.codec_encoder->sample_rate);
+    codec = Encoder<Reference>::plan(*c.codec_encoder, *model.encoder, longest);
+  }
+  plan.push_back({"weights of the speaker encoder", speaker.weights_bytes});
+  plan.push_back({"weights of the codec's encoder", codec.weights_bytes});
+  plan.push_back({"reference clip", std::max(speaker.clip_bytes, codec.clip_bytes)});
 }
 
 }  // namespace
 
-int planned_positions(const ModelConfig& c, int frames) {
-  if (frames == 0) frames = std::min(c.generation.max_new_tokens - 1, frame_ceiling(kSafeTokens));
-  const int rows = kShownRows + kSafeTokens + reference_frames(c);
-  const int steps = (rows + std::min<int>(frames, limits::kFrames) + kPositionStep) / kPositionStep;
-  return std::min(c.talker.max_positions, steps * kPositionStep);
+// The transcript of the longest clip is about a safe chunk of text: both are a minute of speech.
+MemoryShape planned_shape(const ModelConfig& c, const RunNeeds& needs, DType cache) {
+  const int text = needs.text_tokens > 0 ? needs.text_tokens : kSafeTokens;
+  int frames = needs.frames;
+  if (frames == 0) frames = std::min(c.generation.max_new_tokens - 1, frame_ceiling(text));
+  frames = std::clamp<int>(frames, 1, limits::kFrames);
+  int reference = reference_frames(c), transcript = reference > 0 ? kSafeTokens : 0;
+  if (needs.carried_tokens > 0) {
+    reference += std::min(frames, frame_ceiling(needs.carried_tokens));
+    transcript += needs.carried_tokens;
+  }
+  const int spoken = text + transcript;
+  const int positions = kShownRows + needs.prompt_tokens + spoken + reference + frames + 1;
+  MemoryShape shape = room_for(positions, spoken + 2, reference, cache);
+  shape.positions = std::min(shape.positions, room_for(c.talker.max_positions, 0, 0, cache).positions);
+  return shape;
 }
 
-std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, DType cache, int positions) {
+int planned_text_rows(const ModelConfig& c, const MemoryShape& shape) {
+  return std::min(c.talker.text_vocabulary, std::max(kTextRows, shape.trailing));
+}
+
+std::vector<Arena::Entry> device_plan(const Model& model, Quant quant, const MemoryShape& shape, bool clips) {
   const ModelConfig& c = model.config;
-  const MemoryShape shape{
-      .positions = positions, .trailing = kTextIds, .reference = reference_frames(c), .cache = cache};
   const int64_t chunk = int64_t{kCodecCallFrames} * c.codec.samples_per_frame * 4;
-  return {{"weights of the language model", language_bytes(model, quant)},
-          {"inputs of the code predictor", adapted_bytes(model)},
-          {"text table", text_bytes(model)},
-          {"weights of the codec", codec_bytes(model)},
-          {"stream of the codec",
-           whole_blocks(Decoder<Reference>::plan(c.codec, kCodecCallFrames).bytes()) + whole_blocks(chunk)},
-          {"utterance", session_plan(c, shape).bytes()}};
+  std::vector<Arena::Entry> plan{
+      {"weights of the language model", language_bytes(model, quant)},
+      {"inputs of the code predictor", adapted_bytes(model)},
+      {"text table", text_bytes(c, shape)},
+      {"weights of the codec", codec_bytes(model)},
+      {"stream of the codec",
+       whole_blocks(Decoder<Reference>::plan(c.codec, kCodecCallFrames).bytes()) + whole_blocks(chunk)},
+      {"utterance", session_plan(c, shape).bytes()}};
+  if (clips) add_encoders(plan, model);
+  return plan;
 }
 
 int64_t plan_bytes(const std::vector<Arena::Entry>& plan) {

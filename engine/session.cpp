@@ -1,6 +1,5 @@
 #include "engine/session.h"
 
-#include "base/limits.h"
 #include "engine/stage.h"
 
 #include <algorithm>
@@ -21,80 +20,7 @@ double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-int round_up(int n, int step) { return (n + step - 1) / step * step; }
-
 }  // namespace
-
-// ---- limits -----------------------------------------------------------------------------------------------
-
-FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request, const Prompt& prompt) {
-  const int rows = static_cast<int>(prompt.rows.size());
-  const int room = std::min(config.talker.max_positions - rows, static_cast<int>(limits::kFrames));
-  check(room >= 1, Exit::bad_input,
-        "text: expected at most {} prompt rows, got {}; split it (--split sentence)",
-        config.talker.max_positions - 1, rows);
-  if (request.fixed_frames > 0) {
-    check(request.fixed_frames <= room, Exit::usage, "frames: expected at most {}, got {}", room,
-          request.fixed_frames);
-    return {request.fixed_frames, FinishReason::length};
-  }
-  FrameBudget budget{room, FinishReason::length};
-  const auto lower = [&](int64_t frames, FinishReason reason) {
-    if (frames < budget.frames) budget = {static_cast<int>(frames), reason};
-  };
-  lower(int64_t{request.sampling.max_new_tokens} - 1, FinishReason::length);
-  if (request.max_seconds > 0) {
-    const double frames = request.max_seconds * config.codec.sample_rate / config.codec.samples_per_frame;
-    lower(std::max<int64_t>(1, static_cast<int64_t>(std::min(frames, 1e9))), FinishReason::length);
-  }
-  if (request.guard) lower(frame_ceiling(prompt.text_tokens), FinishReason::guard);
-  return budget;
-}
-
-std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request,
-                                    const FrameBudget& budget) {
-  const Sampling& s = request.sampling;
-  SampleRule pass;
-  pass.seed = request.seed;
-  pass.temperature = s.sub_temperature;
-  pass.top_p = s.sub_top_p;
-  pass.top_k = s.sub_top_k;
-  pass.greedy = s.sub_greedy;
-  std::vector<SampleRule> rules(static_cast<size_t>(config.talker.groups), pass);
-  rules[0] = {.seed = request.seed,
-              .temperature = s.temperature,
-              .top_p = s.top_p,
-              .penalty = s.repetition_penalty,
-              .top_k = s.top_k,
-              .greedy = s.greedy,
-              .eos = config.talker.eos,
-              .first_suppressed = config.talker.first_suppressed,
-              .min_tokens = std::max(2, request.fixed_frames + 1),
-              .max_tokens = budget.frames + 1};
-  return rules;
-}
-
-MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype) {
-  const int positions = static_cast<int>(prompt.rows.size()) + budget.frames + 1;
-  const int reference = prompt.voice ? static_cast<int>(prompt.voice->codes.size()) / groups : 0;
-  return {.positions = round_up(positions, kPositionStep),
-          .trailing = round_up(static_cast<int>(prompt.trailing.size()) + 1, 64),
-          .reference = round_up(reference, 64),
-          .cache = cache_dtype};
-}
-
-MemoryShape shown_shape(const ModelConfig& config, int frames, DType cache_dtype) {
-  return {.positions = std::min(config.talker.max_positions, kShownRows + frames),
-          .trailing = kShownRows,
-          .reference = 0,
-          .cache = cache_dtype};
-}
-
-Arena session_plan(const ModelConfig& config, const MemoryShape& shape) {
-  Arena plan;
-  lay_out(plan, config, shape);
-  return plan;
-}
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
@@ -126,7 +52,11 @@ SessionSpace<D>::~SessionSpace() {
 
 template <class D>
 void SessionSpace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
-  const MemoryShape need = memory_shape(prompt, budget, model.config.talker.groups, cache_dtype);
+  reserve(memory_shape(prompt, budget, model.config.talker.groups, cache_dtype));
+}
+
+template <class D>
+void SessionSpace<D>::reserve(const MemoryShape& need) {
   const MemoryShape both{.positions = std::max(need.positions, shape.positions),
                          .trailing = std::max(need.trailing, shape.trailing),
                          .reference = std::max(need.reference, shape.reference),
@@ -134,10 +64,12 @@ void SessionSpace<D>::fit(const Prompt& prompt, const FrameBudget& budget) {
   if (memory && both == shape) return;
   if (memory) d.release(memory);
   memory = nullptr;
+  shape = {};  // of nothing, should the memory be refused: the next utterance may need less
+  memory = d.allocate(session_plan(model.config, both).bytes());
   shape = both;
-  memory = d.allocate(session_plan(model.config, shape).bytes());
   arena = Arena(memory);
   m = lay_out(arena, model.config, shape);
+  write_constants(d, m, model.config, shape);
 }
 
 // ---- from frames to samples -------------------------------------------------------------------------------
@@ -430,7 +362,7 @@ void start(Item<D>& item, Spoken& spoken) {
   }
   m.state.forced = item.forced;
   const Stage stage("prefill", spoken.times.prefill);
-  begin_utterance(item.lm, m, item.w.shape, item.rules);
+  begin_utterance(item.lm, m, item.rules);
   upload_prompt(item.lm, m, item.prompt);
   prefill(item.lm, m, item.prompt);
   const Trace sampling("sample");

@@ -24,12 +24,13 @@ FrameBudget frame_budget(const ModelConfig& config, const SpeakRequest& request,
 std::vector<SampleRule> frame_rules(const ModelConfig& config, const SpeakRequest& request,
                                     const FrameBudget& budget);
 
-// Memory and codec state that utterances use one after the other; grown when an utterance needs more
-// positions.
+// Memory and codec state that utterances use one after the other; laid out again when an utterance needs
+// more than any before it.
 template <class D>
 struct SessionSpace {
   SessionSpace(D& device, const Model& model, DType cache_dtype);
   ~SessionSpace();
+  void reserve(const MemoryShape& room);
   void fit(const Prompt& prompt, const FrameBudget& budget);  // before the prefill; no allocation after it
 
   D& d;
@@ -48,6 +49,8 @@ Arena session_plan(const ModelConfig& config, const MemoryShape& shape);
 // A session of this many frames behind a few sentences of text: what is shown before there is a text.
 constexpr int kShownRows{128};
 MemoryShape shown_shape(const ModelConfig& config, int frames, DType cache_dtype);
+// Rounded up.
+MemoryShape room_for(int positions, int trailing, int reference, DType cache_dtype);
 MemoryShape memory_shape(const Prompt& prompt, const FrameBudget& budget, int groups, DType cache_dtype);
 
 template <class D>

@@ -114,6 +114,12 @@ DeviceFacts resolve_device(const DeviceChoice& choice) {
     typename decltype(tag)::Type probe(choice.options);
     facts.name = probe.name();
     facts.threads = probe.threads();
+    if constexpr (requires { probe.room(); }) {
+      const auto room = probe.room();
+      facts.total_bytes = static_cast<int64_t>(room.total);
+      facts.free_bytes = static_cast<int64_t>(room.free) + probe.memory_bytes();
+      facts.plan = {{"scratch of the device", probe.memory_bytes()}};
+    }
   });
   return facts;
 }
@@ -122,26 +128,57 @@ DeviceFacts resolve_device(const DeviceChoice& choice) {
 
 namespace {
 
+template <class D>
+constexpr bool kOwnMemory{requires(D& d) { d.reserve(int64_t{}); }};
+
 // The whole plan is asked for before the first weight is touched.
 template <class D>
-D& reserved(D& device, const Model& model, const DeviceChoice& choice, DType cache) {
-  if constexpr (requires { device.reserve(int64_t{}); }) {
-    device.reserve(plan_bytes(device_plan(model, parse_quant(choice.quant), cache,
-                                          planned_positions(model.config, choice.frames))));
+D& reserved(D& device, const Model& model, const DeviceChoice& choice, const MemoryShape& shape,
+            DeviceFacts& facts) {
+  if constexpr (kOwnMemory<D>) {
+    facts.plan = device_plan(model, parse_quant(choice.quant), shape, choice.needs.clips);
+    const int64_t bytes = plan_bytes(facts.plan);
+    facts.plan.insert(facts.plan.begin(), {"scratch of the device", device.memory_bytes()});
+    device.reserve(bytes);
   }
   return device;
 }
 
+// What lives as long as the run lies in front, in the order of the plan; behind it what a clip needs comes
+// and goes.
 template <class D>
 struct Runner {
-  Runner(const Model& model, const DeviceChoice& choice, DType cache)
-      : device(choice.options), lm(reserved(device, model, choice, cache), model, parse_quant(choice.quant)),
-        workspace(device, model, cache), cloner(device, model) {}
+  Runner(const Model& model, const DeviceChoice& choice, DType cache, DeviceFacts& facts)
+      : device(choice.options), shape(planned_shape(model.config, choice.needs, cache)),
+        lm(reserved(device, model, choice, shape, facts), model, parse_quant(choice.quant)),
+        workspace(device, model, cache), cloner(device, model) {
+    if constexpr (kOwnMemory<D>) {
+      reserve_text(lm, planned_text_rows(model.config, shape));
+      workspace.reserve(shape);
+    }
+  }
   D device;
+  MemoryShape shape;
   LanguageModel<D> lm;
   SessionSpace<D> workspace;
   Cloner<D> cloner;
 };
+
+// Calls work(); what the device had to ask its driver for after the start is said.
+template <class R, class Work>
+auto watched(R& runner, DeviceFacts& facts, Work&& work) {
+  const Counters before = runner.device.counters();
+  auto done = work(runner);
+  const Counters more = runner.device.counters() - before;
+  if (more.allocations == 0 || facts.plan.empty()) return done;
+  const int64_t planned = plan_bytes(facts.plan);
+  facts.memory_bytes = runner.device.memory_bytes();
+  done.warnings.push_back(
+      format("device memory: this is longer than the run was planned for: {} MB, planned were {} MB "
+             "(--print-config)",
+             facts.memory_bytes / 1'000'000, planned / 1'000'000));
+  return done;
+}
 
 template <class... D>
 std::variant<std::unique_ptr<Runner<D>>...> any_runner(Tag<D>...);
@@ -176,7 +213,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const DeviceChoice& choice)
   resolved.options.codec_tf32 = s.facts.codec_dtype == "tf32";
   with_device(s.facts.kind, [&](auto tag) {
     using D = typename decltype(tag)::Type;
-    auto runner = std::make_unique<Runner<D>>(*s.model, resolved, cache);
+    auto runner = std::make_unique<Runner<D>>(*s.model, resolved, cache, s.facts);
     s.facts.name = runner->device.name();
     s.facts.threads = runner->device.threads();
     s.facts.memory_bytes = runner->device.memory_bytes();
@@ -198,6 +235,13 @@ std::vector<int32_t> encode_audio(const Model& model, const DeviceChoice& choice
   with_device(choose_kind(choice, why), [&](auto tag) {
     using D = typename decltype(tag)::Type;
     D device(choice.options);
+    if constexpr (kOwnMemory<D>) {
+      if (model.encoder) {
+        const EncoderPlan plan = Encoder<D>::plan(*model.config.codec_encoder, *model.encoder,
+                                                  static_cast<int64_t>(samples.size()));
+        device.reserve(plan.weights_bytes + plan.clip_bytes);
+      }
+    }
     codes = Cloner<D>(device, model).encode(samples);
   });
   model.files.check_intact();
@@ -208,21 +252,20 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
 Spoken Engine::speak(const SpeakRequest& request, const SpeakCallbacks& callbacks) {
-  Spoken spoken = state_->visit([&](auto& r) { return tts::speak(r.lm, r.workspace, request, callbacks); });
+  Spoken spoken = state_->visit([&](auto& runner) {
+    return watched(runner, state_->facts,
+                   [&](auto& r) { return tts::speak(r.lm, r.workspace, request, callbacks); });
+  });
   state_->model->files.check_intact();
   return spoken;
 }
 
 Clone Engine::clone(const CloneRequest& request) {
-  Clone clone = state_->visit([&](auto& r) { return r.cloner.clone(request); });
+  Clone clone = state_->visit([&](auto& runner) {
+    return watched(runner, state_->facts, [&](auto& r) { return r.cloner.clone(request); });
+  });
   state_->model->files.check_intact();
   return clone;
-}
-
-std::vector<int32_t> Engine::encode(std::span<const float> samples) {
-  std::vector<int32_t> codes = state_->visit([&](auto& r) { return r.cloner.encode(samples); });
-  state_->model->files.check_intact();
-  return codes;
 }
 
 std::vector<float> Engine::decode(std::span<const int32_t> codes, bool official_chunks) {

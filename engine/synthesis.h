@@ -90,12 +90,22 @@ struct Spoken {
   std::vector<std::string> warnings;
 };
 
+// What the longest utterance of a run needs, as far as it is known before the first one: a device with memory
+// of its own takes all of it at the start. What goes beyond is a warning of the utterance that does.
+struct RunNeeds {
+  int frames = 0;          // 0: as many as guard and checkpoint allow
+  int text_tokens = 0;     // 0: a safe chunk
+  int prompt_tokens = 0;   // of an instruction, or a transcript longer than that of the longest clip
+  int carried_tokens = 0;  // of the chunk before, which leads on behind the reference clip
+  bool clips = false;      // reference clips are encoded
+};
+
 struct DeviceChoice {
   std::string kind = "auto";   // auto, cpu, cuda, reference, emulator
   std::string dtype = "auto";  // auto, f32, bf16
   std::string quant = "none";  // none, int8, int4
   std::string codec_dtype = "f32";  // f32; tf32 on cuda
-  int frames = 0;  // most of an utterance, for the plan of a GPU's memory; 0: what the checkpoint allows
+  RunNeeds needs = {};
   DeviceOptions options;
 };
 struct DeviceFacts {
@@ -103,6 +113,10 @@ struct DeviceFacts {
   std::string why;             // how auto decided; empty when the device was named
   int threads = 0;
   int64_t memory_bytes = 0;    // device memory taken
+  // Of a device with memory of its own: what it has, what was free before anything was taken, its own scratch
+  // and then the plan.
+  int64_t total_bytes = 0, free_bytes = 0;
+  std::vector<Arena::Entry> plan = {};
 };
 // Which device `choice` means on this machine; Exit::device with what was found and needed when it cannot
 // run.
@@ -126,8 +140,6 @@ class Engine {
   Spoken speak(const SpeakRequest& request, const SpeakCallbacks& callbacks);
   // A reference clip -> a voice for any number of requests. Base checkpoints.
   Clone clone(const CloneRequest& request);
-  // Audio at the codec's rate -> codes, [frames][groups].
-  std::vector<int32_t> encode(std::span<const float> samples);
   // Codes alone -> samples: [frames][groups].
   std::vector<float> decode(std::span<const int32_t> codes, bool official_chunks = false);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace tts {
 
@@ -52,45 +53,64 @@ LanguageModel<D>::LanguageModel(D& device, const Model& model, Quant quant)
   }
 }
 
+template <class D>
+void reserve_text(LanguageModel<D>& lm, int rows) {
+  D& d = lm.d;
+  TextTable& t = lm.text;
+  const int64_t H = lm.config.talker.dims.H, wide = lm.config.talker.text_width;
+  if (!t.ids) {
+    t.ids = static_cast<int32_t*>(d.allocate(kPrefillRows * 4));
+    t.embedded = static_cast<float*>(d.allocate(kPrefillRows * wide * 4));
+    t.inner = static_cast<float*>(d.allocate(kPrefillRows * wide * 4));
+  }
+  if (rows <= t.capacity) return;
+  auto* grown = static_cast<float*>(d.allocate(rows * H * 4));
+  if (t.rows) {
+    d.copy(grown, t.rows, static_cast<int64_t>(t.slot_of.size()) * H * 4);
+    d.release(t.rows);
+  }
+  t.rows = grown;
+  t.capacity = rows;
+}
+
 // T(id) = W2 · silu(W1 · Et[id] + b1) + b2                                        spec/talker.md section 2
 template <class D>
 static void project_text(LanguageModel<D>& lm, float* rows, const std::vector<int32_t>& ids) {
   D& d = lm.d;
-  const int n = static_cast<int>(ids.size()), wide = lm.config.talker.text_width;
+  const int n = static_cast<int>(ids.size());
   TextTable& t = lm.text;
-  if (!t.ids) {
-    t.ids = static_cast<int32_t*>(d.allocate(kPrefillRows * 4));
-    t.embedded = static_cast<float*>(d.allocate(int64_t{kPrefillRows} * wide * 4));
-    t.inner = static_cast<float*>(d.allocate(int64_t{kPrefillRows} * wide * 4));
-  }
   d.upload(t.ids, ids.data(), int64_t{n} * 4);
   d.embed(t.embedded, t.ids, lm.talker.text_embedding, n);
   d.linear(t.inner, t.embedded, lm.talker.fc1, lm.talker.fc1_bias, n, Act::silu);
   d.linear(rows, t.inner, lm.talker.fc2, lm.talker.fc2_bias, n, Act::none);
 }
 
+static std::vector<int32_t> missing_ids(const TextTable& table, std::span<const int32_t> ids) {
+  std::set<int32_t> seen;
+  std::vector<int32_t> missing;
+  for (const int32_t id : ids) {
+    if (!table.slot_of.contains(id) && seen.insert(id).second) missing.push_back(id);
+  }
+  return missing;
+}
+
 template <class D>
 std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> ids) {
   TextTable& table = lm.text;
   const int H = lm.config.talker.dims.H;
-  std::vector<int32_t> missing;
   for (const int32_t id : ids) {
     check(id >= 0 && id < lm.config.talker.text_vocabulary, Exit::bad_input,
           "text id: expected 0..{}, got {}", lm.config.talker.text_vocabulary - 1, id);
-    if (!table.slot_of.contains(id) && std::find(missing.begin(), missing.end(), id) == missing.end())
-      missing.push_back(id);
+  }
+  std::vector<int32_t> missing = missing_ids(table, ids);
+  if (static_cast<int>(table.slot_of.size() + missing.size()) > table.capacity &&
+      table.capacity >= table.most) {
+    table.slot_of.clear();
+    missing = missing_ids(table, ids);
   }
   const auto used = static_cast<int>(table.slot_of.size()), more = static_cast<int>(missing.size());
-  if (used + more > table.capacity) {
-    const int capacity = std::max(2 * table.capacity, (used + more + 255) / 256 * 256);
-    auto* grown = static_cast<float*>(lm.d.allocate(int64_t{capacity} * H * 4));
-    if (table.rows) {
-      lm.d.copy(grown, table.rows, int64_t{used} * H * 4);
-      lm.d.release(table.rows);
-    }
-    table.rows = grown;
-    table.capacity = capacity;
-  }
+  if (used + more > table.capacity)
+    reserve_text(lm, std::max(std::min(2 * table.capacity, table.most), (used + more + 255) / 256 * 256));
   for (int begin = 0; begin < more; begin += kPrefillRows) {
     const int n = std::min(kPrefillRows, more - begin);
     const std::vector<int32_t> block(missing.begin() + begin, missing.begin() + begin + n);
@@ -184,20 +204,23 @@ static void finish_row(LanguageModel<D>& lm, Memory& m, const float* row) {
 }
 
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape,
-                     std::span<const SampleRule> rules) {
-  const Dims &t = lm.config.talker.dims, &p = lm.config.predictor;
-  const int K = lm.config.talker.groups;
+void write_constants(D& d, Memory& m, const ModelConfig& config, const MemoryShape& shape) {
   const auto upload_rope = [&](float* to, int positions, const Dims& dims) {
     std::vector<float> table(static_cast<size_t>(positions) * static_cast<size_t>(dims.d));
     fill_rope(table.data(), positions, dims.d, dims.theta);
-    lm.d.upload(to, table.data(), static_cast<int64_t>(table.size()) * 4);
+    d.upload(to, table.data(), static_cast<int64_t>(table.size()) * 4);
   };
-  upload_rope(m.talker.rope, shape.positions, t);
-  upload_rope(m.predictor.rope, K, p);
+  const int K = config.talker.groups;
+  upload_rope(m.talker.rope, shape.positions, config.talker.dims);
+  upload_rope(m.predictor.rope, K, config.predictor);
   std::vector<int32_t> fixed(static_cast<size_t>(K));
   std::iota(fixed.begin(), fixed.end(), 0);
-  lm.d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
+  d.upload(m.fixed, fixed.data(), int64_t{K} * 4);
+}
+
+template <class D>
+void begin_utterance(LanguageModel<D>& lm, Memory& m, std::span<const SampleRule> rules) {
+  const int K = lm.config.talker.groups, V = lm.config.talker.dims.V;
   check(static_cast<int>(rules.size()) == K, Exit::internal, "sampling: expected {} rules, got {}", K,
         rules.size());
   lm.d.upload(m.state.rules, rules.data(), static_cast<int64_t>(rules.size_bytes()));
@@ -206,7 +229,7 @@ void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape,
   m.pace = {};
   lm.d.zero(m.prefill_position, 4);
   lm.d.zero(m.state.cursor, sizeof(Cursor));
-  lm.d.zero(m.state.seen, int64_t{(t.V + 31) / 32} * 4);
+  lm.d.zero(m.state.seen, int64_t{(V + 31) / 32} * 4);
 }
 
 template <class D>
@@ -314,11 +337,12 @@ void next_frame(LanguageModel<D>& lm, Memory& m, StageTimes& times) {
 
 #define TTS_INSTANTIATE(D)                                                                                \
   template struct LanguageModel<D>;                                                                       \
+  template void reserve_text(LanguageModel<D>&, int);                                                     \
   template std::vector<int32_t> text_slots(LanguageModel<D>&, std::span<const int32_t>);                  \
   template void decoder_layer(D&, const LayerWeights&, const KvCache&, const Stack&, const Dims&, float*, \
                               const int32_t*, int);                                                       \
-  template void begin_utterance(LanguageModel<D>&, Memory&, const MemoryShape&,                           \
-                                std::span<const SampleRule>);                                             \
+  template void write_constants(D&, Memory&, const ModelConfig&, const MemoryShape&);                     \
+  template void begin_utterance(LanguageModel<D>&, Memory&, std::span<const SampleRule>);                 \
   template void write_prompt_rows(LanguageModel<D>&, Memory&, const Prompt&, int, int);                   \
   template void upload_prompt(LanguageModel<D>&, Memory&, const Prompt&);                                 \
   template void prefill(LanguageModel<D>&, Memory&, const Prompt&);                                       \

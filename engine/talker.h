@@ -22,13 +22,16 @@
 namespace tts {
 
 constexpr int kPrefillRows{256};  // rows of one prefill block: bounds the scratch, not the prompt
+constexpr int kTextRows{4096};    // text ids whose vectors are kept: 16 MB of the smaller published model
 
 // ---- weights ----------------------------------------------------------------------------------------------
 
-// T(id) of every text id asked for so far: the projection depends on the id only, so a row is computed once.
+// T(id) of the text ids asked for so far: the projection depends on the id only, so a row is computed once.
+// A table that is full starts over: a book has more ids than should stay in memory.
 struct TextTable {
   float* rows = nullptr;  // device, [capacity][H]
   int capacity = 0;
+  int most = kTextRows;   // capacity it grows to; one call with more ids makes it larger
   std::map<int32_t, int32_t> slot_of;  // id -> row
   // scratch of one block of ids, [kPrefillRows] and [kPrefillRows][text width]
   int32_t* ids = nullptr;
@@ -50,7 +53,11 @@ struct LanguageModel {
   Owned quantised;                     // host memory of what was quantised at load
 };
 
-// Rows of the text table that hold T(id) for these ids; missing ones are computed.
+// Room in the text table, and the scratch of its projection.
+template <class D>
+void reserve_text(LanguageModel<D>& lm, int rows);
+
+// Rows of the text table that hold T(id) for these ids, until the next call; missing ones are computed.
 template <class D>
 std::vector<int32_t> text_slots(LanguageModel<D>& lm, std::span<const int32_t> ids);
 
@@ -108,10 +115,13 @@ template <class D>
 void decoder_layer(D& d, const LayerWeights& w, const KvCache& cache, const Stack& s, const Dims& m, float* x,
                    const int32_t* position, int rows);
 
-// Zeroes the state of the last utterance and fills tables and constants; the rules are one per code group.
+// Rotary tables and positions, which no utterance changes: written once per layout.
 template <class D>
-void begin_utterance(LanguageModel<D>& lm, Memory& m, const MemoryShape& shape,
-                     std::span<const SampleRule> rules);
+void write_constants(D& d, Memory& m, const ModelConfig& config, const MemoryShape& shape);
+
+// Zeroes the state of the last utterance; the rules are one per code group.
+template <class D>
+void begin_utterance(LanguageModel<D>& lm, Memory& m, std::span<const SampleRule> rules);
 
 // Writes rows [begin, begin + rows) of the prompt to m.x.
 template <class D>

@@ -23,7 +23,7 @@ Logits read_codes(LanguageModel<Cpu>& lm, SessionSpace<Cpu>& w, const SpeakReque
   const int V = lm.config.talker.dims.V, Vp = lm.config.predictor.V;
   w.fit(prompt, budget);
   w.m.state.forced = codes.data();
-  begin_utterance(lm, w.m, w.shape, rules);
+  begin_utterance(lm, w.m, rules);
   upload_prompt(lm, w.m, prompt);
   prefill(lm, w.m, prompt);
   Logits logits;

@@ -309,3 +309,41 @@ TEST_CASE("design a voice, then clone it") {
   CHECK((file_bytes(f.file("d/0001.wav")) == first));
   CHECK(is_complete_wav(file_bytes(f.file("d/0002.wav"))));
 }
+
+#if defined(TTS_EMULATOR)
+TEST_CASE("a GPU's memory is taken from one printed plan: clips, lines, a text that is not split") {
+  Folder f;
+  f.samples.resize(6000);
+  write_clip(f.clip, f.samples);
+  write_file(f.file("items.jsonl"),
+             R"({"text":"One.","ref_text":"Words.","ref_audio":")" + f.clip + "\"}\n" +
+                 R"({"text":"Another one, which is longer. It has more words.","speaker":"none"})" + "\n");
+  const Finished done =
+      tts_gen(base({"--device", "emulator", "--max-new-tokens", "3", "--input", "jsonl", "-f",
+                    f.file("items.jsonl"), "-d", f.file("out"), "--split", "none", "-v"}));
+  CAPTURE(done.err);
+  CHECK(done.exit == 6);
+  int items = 0;
+  for (size_t at = 0; at < done.out.size(); ++items) {
+    const size_t end = done.out.find('\n', at);
+    const Json result = Json::parse(done.out.substr(at, end - at), "result");
+    at = end + 1;
+    const Json& memory = result.at("memory_mb");
+    CHECK(memory.at("planned").number() > 1);
+    CHECK(memory.at("device").number() == memory.at("planned").number());
+  }
+  CHECK(items == 2);
+  CHECK(done.err.find("longer than the run was planned for") == std::string::npos);
+  const std::string shown = tts_gen(base({"--device", "emulator", "--ref-audio", f.clip, "--x-vector-only",
+                                          "--split", "none", "--print-config"}))
+                                .out;
+  for (const char* entry : {"scratch of the device", "utterance", "weights of the codec's encoder",
+                            "weights of the speaker encoder", "reference clip"}) {
+    INFO(entry);
+    CHECK(done.err.find(format("device memory: {}: ", entry)) != std::string::npos);
+    CHECK(shown.find(format("\n{} = ", entry)) != std::string::npos);
+  }
+  const std::string saved = tts_gen(base({"--device", "emulator", "--print-config"})).out;
+  CHECK(saved.find("reference clip = ") == std::string::npos);
+}
+#endif

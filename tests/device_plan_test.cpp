@@ -1,6 +1,7 @@
 // Device memory is asked for once, from a plan that is known before a weight is read: it suffices, it is not
 // far too large, and where it cannot be had the refusal says how much was needed and how much there is.
 #include "catch.h"
+#include "engine/clone.h"
 #include "engine/device_plan.h"
 #include "engine/session.h"
 #include "refusal.h"
@@ -56,12 +57,16 @@ TEST_CASE("pieces of a pool do not overlap, and what is given back can be had ag
 }
 #endif
 
-#if defined(TTS_EMULATOR)
 namespace {
 
-int64_t planned_bytes(const Model& model, Quant quant, DType cache, int frames = 3) {
-  return plan_bytes(device_plan(model, quant, cache, planned_positions(model.config, frames)));
+int64_t planned_bytes(const Model& model, Quant quant, DType cache, const RunNeeds& needs = {.frames = 3}) {
+  return plan_bytes(device_plan(model, quant, planned_shape(model.config, needs, cache), needs.clips));
 }
+
+}  // namespace
+
+#if defined(TTS_EMULATOR)
+namespace {
 
 // Allocations of a load and one utterance behind reserve(), which takes `share` of the plan.
 int64_t allocations_with(const std::string& name, Quant quant, double share) {
@@ -89,30 +94,65 @@ TEST_CASE("the plan holds the weights and an utterance, and not much more") {
   }
 }
 
-TEST_CASE("the longest utterance that was announced takes no memory later, a longer one does") {
-  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
-  SpeakRequest request = request_for(*model, "Hi there.");
+namespace {
+
+Engine on_emulator(const std::shared_ptr<const Model>& model, const RunNeeds& needs) {
+  DeviceChoice choice;
+  choice.kind = "emulator", choice.needs = needs;
+  return {model, choice};
+}
+
+SpeakRequest short_request(const Model& model, const std::string& text) {
+  SpeakRequest request = request_for(model, text);
+  request.sampling.max_new_tokens = 3;
+  return request;
+}
+
+// The room of `frames` is taken, nothing is spoken.
+SpeakRequest long_request(const Model& model, int frames) {
+  SpeakRequest request = request_for(model, "Hi there.");
   request.guard = false;
-  request.sampling.max_new_tokens = 3001;
+  request.sampling.max_new_tokens = frames + 1;
+  return request;
+}
+SpeakCallbacks stop_at_once() {
   SpeakCallbacks callbacks;
-  callbacks.stop = [] { return std::optional(FinishReason::cancelled); };  // the room is taken before
-  const auto later = [&](int frames) {
-    DeviceChoice choice;
-    choice.kind = "emulator", choice.dtype = "f32", choice.frames = frames;
-    Engine engine(model, choice);
-    const int64_t before = emulator::counts().allocations;
-    engine.speak(request, callbacks);
-    return emulator::counts().allocations - before;
-  };
-  CHECK(later(3000) == 0);
-  CHECK(later(300) > 0);
+  callbacks.stop = [] { return std::optional(FinishReason::cancelled); };
+  return callbacks;
+}
+
+std::string words(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += format("{} ", i);
+  return text;
+}
+
+bool says_growth(const std::vector<std::string>& warnings) {
+  return std::any_of(warnings.begin(), warnings.end(), [](const std::string& warning) {
+    return warning.starts_with("device memory: this is longer than the run was planned for: ");
+  });
+}
+
+}  // namespace
+
+TEST_CASE("the longest utterance that was announced takes no memory later, a longer one does and says so") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  for (const int announced : {3000, 300}) {
+    Engine engine = on_emulator(model, {.frames = announced});
+    const int64_t before = emulator::counts().allocations, bytes = engine.device().memory_bytes;
+    const Spoken spoken = engine.speak(long_request(*model, 3000), stop_at_once());
+    const int64_t later = emulator::counts().allocations - before;
+    CHECK(later == (announced == 3000 ? 0 : 1));
+    CHECK(says_growth(spoken.warnings) == (later > 0));
+    CHECK((engine.device().memory_bytes > bytes) == (later > 0));
+  }
 }
 
 TEST_CASE("a GPU with too little memory is refused before a weight is placed, with need and free") {
   const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
   DeviceChoice choice;
   choice.kind = "emulator";
-  const int64_t need = planned_bytes(*model, Quant::none, DType::f32, 0);
+  const int64_t need = planned_bytes(*model, Quant::none, DType::f32, {});
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   emulator::set_memory(static_cast<size_t>(need));  // the device's own scratch does not fit beside it
@@ -124,14 +164,125 @@ TEST_CASE("a GPU with too little memory is refused before a weight is placed, wi
   Engine engine(model, choice);
   CHECK(engine.device().memory_bytes >= need);
 }
+
+TEST_CASE("after the start no item takes device memory: short, long, with another instruction") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-voice-design"));
+  Engine engine = on_emulator(model, {.frames = 3, .prompt_tokens = 40});
+  const int64_t before = emulator::counts().allocations, bytes = engine.session_bytes();
+  for (const int count : {1, 30, 3}) {
+    SpeakRequest request = short_request(*model, words(count));
+    request.instruct = count == 3 ? words(10) : "";
+    CHECK(engine.speak(request, {}).warnings.empty());
+  }
+  CHECK(emulator::counts().allocations == before);
+  CHECK(engine.session_bytes() == bytes);
+}
+
+TEST_CASE("a text that is not split has room from the start when it was announced") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  constexpr int kFrames{183};  // with them a safe chunk of text fills its 512 positions
+  const auto positions = [&](const RunNeeds& needs) {
+    return planned_shape(model->config, needs, DType::f32).positions;
+  };
+  SpeakRequest request = long_request(*model, kFrames);
+  request.text = words(170);
+  Engine engine = on_emulator(model, {.frames = kFrames, .text_tokens = 400});
+  const int64_t before = emulator::counts().allocations, bytes = engine.session_bytes();
+  const Spoken spoken = engine.speak(request, stop_at_once());
+  CHECK(emulator::counts().allocations == before);
+  CHECK(engine.session_bytes() == bytes);
+  CHECK(spoken.warnings.empty());
+  CHECK(spoken.prompt_rows + kFrames > positions({.frames = kFrames}));
+  CHECK(spoken.prompt_rows + kFrames < positions({.frames = kFrames, .text_tokens = 400}));
+}
+
+TEST_CASE("cloning takes no device memory after the start when it was announced") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
+  for (const bool announced : {true, false}) {
+    Engine engine = on_emulator(model, {.frames = 3, .clips = announced});
+    const int64_t before = emulator::counts().allocations;
+    bool said = false;
+    for (const char* clip : {"ref12", "a24000"}) {
+      const Clone made = engine.clone(clone_of_recorded(clip));
+      said = said || says_growth(made.warnings);
+      SpeakRequest request = short_request(*model, "Hi there.");
+      request.voice = made.voice;
+      if (announced) CHECK(engine.speak(request, {}).warnings.empty());
+    }
+    CHECK((emulator::counts().allocations == before) == announced);
+    CHECK(said != announced);
+  }
+}
+
+TEST_CASE("encoders take what their plan says, and not much less") {
+  const std::unique_ptr<Model> model = load_model(golden_model("tiny-base"));
+  const ModelConfig& c = model->config;
+  const std::vector<float> clip = clone_of_recorded("a24000").clip.samples;
+  const auto count = static_cast<int64_t>(clip.size());
+  const EncoderPlan codec = Encoder<Cuda>::plan(*c.codec_encoder, *model->encoder, count);
+  const EncoderPlan speaker = SpeakerEncoder<Cuda>::plan(*c.speaker_encoder, *model->speaker_encoder, count);
+  for (const double share : {1.0, 0.4}) {
+    INFO("share " << share);
+    const auto part = [&](const EncoderPlan& plan) {
+      return static_cast<int64_t>(share * static_cast<double>(plan.weights_bytes + plan.clip_bytes));
+    };
+    Cuda first{DeviceOptions{}}, second{DeviceOptions{}};
+    first.reserve(part(codec)), second.reserve(part(speaker));
+    const int64_t before = emulator::counts().allocations;
+    Encoder<Cuda>(first, *c.codec_encoder, *model->encoder).encode(clip);
+    const int64_t between = emulator::counts().allocations;
+    SpeakerEncoder<Cuda>(second, *c.speaker_encoder, *model->speaker_encoder).encode(clip);
+    CHECK((between == before) == (share == 1.0));
+    CHECK((emulator::counts().allocations == between) == (share == 1.0));
+  }
+}
+
+TEST_CASE("an item too long for the GPU fails alone: the next one speaks") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  Engine engine = on_emulator(model, {.frames = 3});
+  const Heard expected = hear(engine, short_request(*model, "Hi there."));
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  emulator::set_memory(total - free + 4096);
+  const auto refusal = refusal_of([&] { engine.speak(long_request(*model, 3000), stop_at_once()); });
+  CHECK(refusal.exit == Exit::device);
+  CHECK(refusal.message.find("memory: expected ") != std::string::npos);
+  const int64_t before = emulator::counts().allocations;
+  CHECK(hear(engine, short_request(*model, "Hi there.")).samples == expected.samples);
+  CHECK(emulator::counts().allocations == before);
+  emulator::set_memory(total);
+}
+
+TEST_CASE("a text table that is full starts over and changes no sample") {
+  const std::unique_ptr<Model> model = load_model(golden_model("tiny-custom-voice"));
+  const SpeakRequest request = short_request(*model, "Something else.");
+  const auto codes = [&](int most, std::string_view before) {
+    Reference device{DeviceOptions{}};
+    LanguageModel<Reference> lm(device, *model);
+    lm.text.most = most;
+    SessionSpace<Reference> space(device, *model, DType::f32);
+    if (!before.empty()) speak(lm, space, short_request(*model, std::string(before)), {});
+    const std::vector<int32_t> spoken = speak(lm, space, request, {}).codes;
+    CHECK(lm.text.capacity == 256);
+    return std::pair(spoken, lm.text.slot_of.size());
+  };
+  const auto [expected, few] = codes(256, "");
+  // Up to 250 ids from the first text; both together do not fit.
+  std::string letters;
+  for (char32_t c = 0x100; c < 0x170; ++c) letters += format("{}{} ", static_cast<char>(0xc0 | c >> 6),
+                                                              static_cast<char>(0x80 | (c & 0x3f)));
+  const auto [again, left] = codes(256, letters + words(40));
+  CHECK(again == expected);
+  CHECK(left <= 256);
+}
 #endif
 
 TEST_CASE("the plan of a quantised model is smaller, that of a shorter cache format too") {
   const std::unique_ptr<Model> model = load_model(golden_model("tiny-custom-voice"));
-  const auto bytes = [&](Quant quant, DType cache) {
-    return plan_bytes(device_plan(*model, quant, cache, planned_positions(model->config, 0)));
+  const auto bytes = [&](Quant quant, DType cache) { return planned_bytes(*model, quant, cache, {}); };
+  const auto positions = [&](int frames) {
+    return planned_shape(model->config, {.frames = frames}, DType::f32).positions;
   };
-  const auto positions = [&](int frames) { return planned_positions(model->config, frames); };
   CHECK(positions(3000) >= 3000);
   CHECK(positions(3000) - positions(10) >= 2500);
   CHECK(positions(0) == positions(std::min(model->config.generation.max_new_tokens - 1, frame_ceiling(200))));

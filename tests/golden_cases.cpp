@@ -299,7 +299,7 @@ void check_forced(Bench<D>& b, Case& c, const SpeakRequest& request, Tally& tall
   auto* forced = static_cast<int32_t*>(d.allocate(static_cast<int64_t>(codes.size()) * 4));
   d.upload(forced, codes.data(), static_cast<int64_t>(codes.size()) * 4);
   m.state.forced = forced;
-  begin_utterance(b.lm, m, b.workspace.shape, frame_rules(b.model.config, request, budget));
+  begin_utterance(b.lm, m, frame_rules(b.model.config, request, budget));
   upload_prompt(b.lm, m, prompt);
   // The recorded list holds the pad only when it is all there is.
   const int trailing = std::max<int>(1, static_cast<int>(prompt.trailing.size()));

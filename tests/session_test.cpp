@@ -238,6 +238,25 @@ TEST_CASE("without an end token the item ends at the ceiling and says so") {
   CHECK(unguarded.spoken.frames == 299);
 }
 
+// A saved voice may hold as many frames as an item; the codec's stream ends with both.
+TEST_CASE("behind a long reference an item ends where the codec's positions do") {
+  const auto model = load_model(golden_model("tiny-base"));
+  const int K = model->config.talker.groups, most = Decoder<Reference>::max_frames(model->config.codec);
+  SpeakRequest request = request_for(*model, "a");
+  request.guard = false;
+  request.sampling.max_new_tokens = limits::kFrames;
+  Prompt prompt;
+  prompt.rows.resize(1);
+  const auto budget = [&](int reference) {
+    auto voice = std::make_shared<ClonedVoice>();
+    voice->codes.resize(static_cast<size_t>(reference) * static_cast<size_t>(K));
+    prompt.voice = voice;
+    return frame_budget(model->config, request, prompt).frames;
+  };
+  CHECK(budget(limits::kFrames) == most - limits::kFrames);
+  CHECK_THROWS_AS(budget(most), Error);
+}
+
 TEST_CASE("the end token is blocked for two tokens and then ends the item") {
   const auto plain = load_model(golden_model("tiny-voice-design"));
   SpeakRequest request = greedy_request_for(*plain, "Hello.");

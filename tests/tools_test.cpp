@@ -135,7 +135,7 @@ TEST_CASE("the JSON result has every field and agrees with the file") {
   has_all("timing_ms",
           {"load", "tokenize", "prefill", "first_audio", "talker", "predictor", "codec", "write", "total"});
   has_all("per_frame", {"syncs", "launches", "copies", "allocations"});
-  has_all("memory_mb", {"weights", "session", "peak_rss", "device"});
+  has_all("memory_mb", {"weights", "session", "peak_rss", "device", "planned"});
   CHECK(json.at("samples").integer(0, 1 << 30) * 2 + 44 ==
         static_cast<int64_t>(file_bytes(folder.file("a.wav")).size()));
   CHECK(json.at("finish_reason").text() == "eos");

@@ -1,6 +1,7 @@
 // What this machine is, what every device of this build says about itself, and whether it computes.
 #include "base/file.h"
 #include "base/json.h"
+#include "engine/device_plan.h"
 #include "engine/synthesis.h"
 #include "kernels/devices.h"
 #include "tokenizer/tokenizer.h"
@@ -28,6 +29,7 @@ struct DeviceCheck {
   std::string trouble;    // why it cannot run; empty: it can
   std::string self_test;  // "passed", "not run: ...", "FAILED: ..."
   double milliseconds = 0;
+  int64_t planned_bytes = 0;  // of the self-test's voice, on a device with memory of its own
   bool failed() const { return self_test.starts_with("FAILED"); }
 };
 
@@ -40,7 +42,7 @@ DeviceChoice choice_for(const Arguments& args, const std::string& kind) {
 
 // Greedy codes of a fixed text; all devices must find the same ones in f32.
 std::vector<int32_t> test_codes(std::shared_ptr<const Model> model, const DeviceChoice& choice,
-                                double& milliseconds) {
+                                DeviceCheck& c) {
   Engine engine(model, choice);
   SpeakRequest request;
   request.text = kTestText;
@@ -50,7 +52,8 @@ std::vector<int32_t> test_codes(std::shared_ptr<const Model> model, const Device
   request.sampling.max_new_tokens = kTestTokens;
   const auto begin = Clock::now();
   const Spoken spoken = engine.speak(request, {});
-  milliseconds = ms_since(begin);
+  c.milliseconds = ms_since(begin);
+  c.planned_bytes = plan_bytes(engine.device().plan);
   check(!spoken.codes.empty(), Exit::internal, "self-test: expected codes, got none");
   return spoken.codes;
 }
@@ -59,7 +62,7 @@ std::vector<DeviceCheck> check_devices(const Arguments& args) {
   std::vector<DeviceCheck> checks;
   std::shared_ptr<const Model> model;
   std::vector<int32_t> expected;
-  double ignored = 0;
+  DeviceCheck ignored;
   if (has_embedded_voice()) {
     model = load_model("embedded");
     expected = test_codes(model, choice_for(args, "reference"), ignored);
@@ -75,7 +78,7 @@ std::vector<DeviceCheck> check_devices(const Arguments& args) {
       c.facts = resolve_device(choice);
       choice.dtype = "f32";
       if (model) {
-        const bool same = test_codes(model, choice, c.milliseconds) == expected;
+        const bool same = test_codes(model, choice, c) == expected;
         c.self_test = same ? "passed" : "FAILED: its codes differ from those of the reference";
       } else {
         c.self_test = "not run: this build carries no voice";
@@ -116,6 +119,18 @@ Machine this_machine(const Arguments& args) {
   return machine;
 }
 
+std::string gigabytes(int64_t bytes) { return fixed(static_cast<double>(bytes) / 1e9, 2); }
+
+// Of a device with memory of its own: what there is and what is needed.
+std::string memory_text(const DeviceCheck& c) {
+  if (c.facts.total_bytes == 0) return "";
+  std::string out =
+      format("{} of {} GB free, ", gigabytes(c.facts.free_bytes), gigabytes(c.facts.total_bytes));
+  if (c.kind == "cuda") out += format("code for {}, ", kCudaArchitectures);
+  if (c.planned_bytes > 0) out += format("{} GB for the embedded voice, ", gigabytes(c.planned_bytes));
+  return out;
+}
+
 std::string doctor_text(const Machine& machine, const std::vector<DeviceCheck>& checks) {
   std::string out = format(
       "tts-engine {} ({})\nsystem     {}\nmemory     {} GB\ncores      {}\nthreads    {} ({}); change with "
@@ -131,8 +146,8 @@ std::string doctor_text(const Machine& machine, const std::vector<DeviceCheck>& 
     if (!c.trouble.empty()) {
       out += "not usable: " + c.trouble + "\n";
     } else {
-      out += format("{}, {} threads, {}; self-test {}", c.facts.name, c.facts.threads, c.facts.dtype,
-                    c.self_test);
+      out += format("{}, {} threads, {}{}; self-test {}", c.facts.name, c.facts.threads, memory_text(c),
+                    c.facts.dtype, c.self_test);
       out += c.milliseconds > 0 ? format(" in {} ms\n", fixed(c.milliseconds, 0)) : "\n";
     }
   }
@@ -150,11 +165,14 @@ std::string doctor_json(const Machine& machine, const std::vector<DeviceCheck>& 
   text_field(json, "driver", machine.driver);
   json.field("unicode", std::string_view(unicode_versions())).field("embedded_voice", has_embedded_voice());
   text_field(json, "auto", machine.automatic);
+  json.field("cuda_architectures", kCudaArchitectures);
   json.key("devices").begin_array();
   for (const DeviceCheck& c : checks) {
     json.begin_object().field("kind", std::string_view(c.kind)).field("usable", c.trouble.empty());
     text_field(json, "name", c.facts.name);
     json.field("threads", c.facts.threads).field("dtype", std::string_view(c.facts.dtype));
+    json.field("memory_bytes", c.facts.total_bytes).field("free_bytes", c.facts.free_bytes);
+    json.field("planned_bytes", c.planned_bytes);
     text_field(json, "trouble", c.trouble);
     text_field(json, "self_test", c.self_test);
     json.field("self_test_ms", c.milliseconds).end_object();

@@ -1,6 +1,7 @@
 #include "tools/report.h"
 
 #include "base/file.h"
+#include "engine/device_plan.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/signals.h"
 
@@ -167,7 +168,8 @@ void what_it_cost(JsonWriter& json, const ItemResult& r, const Engine& engine) {
   json.field("weights", megabytes(engine.model().weight_bytes))
       .field("session", megabytes(engine.session_bytes()));
   json.field("peak_rss", megabytes(peak_memory_bytes()))
-      .field("device", megabytes(engine.device().memory_bytes));
+      .field("device", megabytes(engine.device().memory_bytes))
+      .field("planned", megabytes(plan_bytes(engine.device().plan)));
   json.end_object();
   json.field("rtf", r.rtf()).field("tok_s", r.wall_ms > 0 ? s.frames * 1000.0 / r.wall_ms : 0);
 }

@@ -55,12 +55,22 @@ DeviceChoice device_choice(const Arguments& args) {
   return choice;
 }
 
-int planned_frames(const Arguments& args, const ModelConfig& config) {
-  double frames = sampling_of(args, config).max_new_tokens - 1;
-  if (args.text("guard", "on") == "on") frames = std::min<double>(frames, frame_ceiling(kSafeTokens));
+RunNeeds needs_of(const Arguments& args, const Model& model) {
+  RunNeeds needs;
+  const bool whole = args.text("split") == "none" || args.has("raw-control-tokens");
+  needs.text_tokens = whole ? static_cast<int>(limits::kTextTokens) : kSafeTokens;
+  if (args.has("carry")) needs.carried_tokens = kCarryTokens;
+  double frames = sampling_of(args, model.config).max_new_tokens - 1;
+  if (args.text("guard", "on") == "on") frames = std::min<double>(frames, frame_ceiling(needs.text_tokens));
+  const CodecDecoderConfig& codec = model.config.codec;
   if (const double seconds = args.real("max-seconds", 0); seconds > 0)
-    frames = std::min(frames, seconds * config.codec.sample_rate / config.codec.samples_per_frame);
-  return std::clamp(static_cast<int>(frames), 1, static_cast<int>(limits::kFrames));
+    frames = std::min(frames, seconds * codec.sample_rate / codec.samples_per_frame);
+  needs.frames = std::clamp(static_cast<int>(frames), 1, static_cast<int>(limits::kFrames));
+  if (args.has("instruct"))
+    needs.prompt_tokens = static_cast<int>(model.tokenizer.encode(args.text("instruct")).size());
+  const bool base = model.config.type == ModelType::base;
+  needs.clips = base && (args.has("ref-audio") || args.text("input") == "jsonl");
+  return needs;
 }
 
 Sampling sampling_of(const Arguments& args, const ModelConfig& config) {

@@ -14,7 +14,7 @@ bool chose_model(const Arguments& args);  // --model or TTS_MODEL
 LoadOptions load_options(const Arguments& args);
 DeviceChoice device_choice(const Arguments& args);
 Sampling sampling_of(const Arguments& args, const ModelConfig& config);
-int planned_frames(const Arguments& args, const ModelConfig& config);  // most of an utterance of this run
+RunNeeds needs_of(const Arguments& args, const Model& model);  // of the longest utterance of this run
 uint64_t draw_seed();
 uint64_t seed_of_attempt(uint64_t seed, int attempt);  // attempt 0 is the seed itself
 

@@ -102,10 +102,12 @@ void load_engine(Run& run) {
         format("model: the embedded voice, as none was named (-m DIR); {}", model->rules.description));
   }
   if (run.speaking.job) run.speaking.model_identity = model_identity(*model);
-  choice.frames = planned_frames(run.args, model->config);
+  choice.needs = needs_of(run.args, *model);
   run.speaking.engine = std::make_unique<Engine>(std::move(model), choice);
   run.load_ms = ms_since(begin);
   const DeviceFacts& device = run.engine().device();
+  for (const Arena::Entry& entry : device.plan)
+    run.log().detail(format("device memory: {}: {} bytes", entry.name, entry.bytes));
   if (choice.kind == "auto")
     run.log().say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
   if (!run.output.said.empty()) run.log().say(run.output.said);

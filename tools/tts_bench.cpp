@@ -198,7 +198,7 @@ SpeechBench speech_bench(const Arguments& args, const std::string& command) {
   if (args.text("label", "all") != "all") bench.labels = {args.text("label")};
   bench.text = args.text("text");
   if (!bench.text.empty()) bench.labels = {"text"};
-  bench.frames = static_cast<int>(args.integer("frames", 0));
+  bench.frames = bench.device.needs.frames = static_cast<int>(args.integer("frames", 0));
   bench.from = static_cast<int>(args.integer("from", 0));
   bench.repeats = static_cast<int>(args.integer("repeats", bench.repeats));
   bench.seed = static_cast<uint64_t>(args.integer("seed", 1));

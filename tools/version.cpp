@@ -91,11 +91,14 @@ std::string memory_text(const Model& model, const Sampling& sampling, const std:
   return out + format("total = {} bytes\nweights = {} bytes\n", plan.bytes(), model.weight_bytes);
 }
 
-// What a GPU is asked for before a weight is read.
-std::string device_memory_text(const Model& model, const DeviceFacts& device, int positions) {
+// What a GPU is asked for before a weight is read; its own scratch is known where there is one.
+std::string device_memory_text(const Model& model, const DeviceFacts& device, const RunNeeds& needs) {
   const DType cache = device.dtype == "bf16" ? DType::bf16 : DType::f32;
-  const std::vector<Arena::Entry> plan = device_plan(model, parse_quant(device.quant), cache, positions);
-  std::string out = format("[memory of a GPU: plan with one utterance of {} positions]\n", positions);
+  const MemoryShape shape = planned_shape(model.config, needs, cache);
+  std::vector<Arena::Entry> plan = device.plan;
+  const std::vector<Arena::Entry> run = device_plan(model, parse_quant(device.quant), shape, needs.clips);
+  plan.insert(plan.end(), run.begin(), run.end());
+  std::string out = format("[memory of a GPU: plan with one utterance of {} positions]\n", shape.positions);
   for (const Arena::Entry& entry : plan) out += format("{} = {} bytes\n", entry.name, entry.bytes);
   return out + format("total = {} bytes\n", plan_bytes(plan));
 }
@@ -124,9 +127,8 @@ int print_config(const Arguments& args) {
                 printable(model->files.directory()), model->config.type, model->config.size,
                 choose_speaker_name(args.has("speaker") ? std::optional(args.text("speaker")) : std::nullopt,
                                     model->config));
-  const int positions = planned_positions(model->config, planned_frames(args, model->config));
   write_stdout(out + sampling_text(sampling) + memory_text(*model, sampling, device.dtype) +
-               device_memory_text(*model, device, positions));
+               device_memory_text(*model, device, needs_of(args, *model)));
   return 0;
 }
 

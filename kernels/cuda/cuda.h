@@ -119,6 +119,10 @@ class Cuda {
   std::string name() const;
   int threads() const { return 1; }
   int64_t memory_bytes() const;
+  struct Room {
+    size_t total, free;
+  };
+  Room room() const;  // of the GPU, now
   Counters counters() const;
   const Switches& switches() const;
 

@@ -411,18 +411,6 @@ void Cuda::fetched(void* to, int64_t bytes) {
 void Cuda::set_bulk(bool on) { state_->in_bulk = on; }
 bool Cuda::goes_in_bulk(int rows) const { return state_->in_bulk && rows >= cuda::kBulkRows; }
 
-// ---- what it says about itself ------------------------------------------------------------------
-
-std::string_view Cuda::kind() { return kDeviceKind; }
-std::string Cuda::name() const {
-  const cudaDeviceProp& p = state_->properties;
-  return format("{}, compute capability {}.{}", p.name, p.major, p.minor);
-}
-int64_t Cuda::memory_bytes() const { return state_->memory_bytes; }
-Counters Cuda::counters() const { return state_->counters; }
-const Switches& Cuda::switches() const { return state_->switches; }
-bool Cuda::codec_tf32() const { return state_->codec_tf32; }
-
 // ---- operations ---------------------------------------------------------------------------------
 
 void Cuda::linear(float* y, const float* x, const Tensor& w, const Tensor& bias, int rows, Act act) {
