@@ -5,6 +5,7 @@
 #include "speech.h"
 
 #if defined(TTS_EMULATOR)
+#include "kernels/emulator/memory.h"
 #include "kernels/emulator/runtime.h"
 #endif
 
@@ -182,6 +183,27 @@ TEST_CASE("another text, seed or temperature records no new graph") {
   request.text = "Hello there.";
   Engine fresh = open(model, "emulator");
   CHECK(hear(engine, request).samples == hear(fresh, request).samples);
+}
+
+TEST_CASE("a failed kernel ends the context: this item and all that follow are refused with its report") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-custom-voice"));
+  const SpeakRequest request = request_for(*model, "Hello there.");
+  {
+    Engine engine = open(model, "emulator");
+    emulator::fail_device("planted fault");
+    for (int item = 0; item < 2; ++item) {
+      try {
+        engine.speak(request, {});
+        FAIL("item " << item << " spoke");
+      } catch (const Error& error) {
+        CHECK(error.exit == Exit::device);
+        CHECK(std::string(error.what()).find("planted fault") != std::string::npos);
+      }
+    }
+  }
+  emulator::reset_device();
+  Engine engine = open(model, "emulator");
+  CHECK(hear(engine, request).spoken.frames > 0);
 }
 #endif
 

@@ -24,7 +24,7 @@ echo "|---|---|---:|---:|---:|---:|"
 awk '
   /Compiling entry function/ {
     name = $0; sub(/.*entry function .[^a-z]*/, "", name)
-    if (match(name, /[a-z_]+_kernel/)) name = substr(name, RSTART, RLENGTH)
+    if (match(name, /[a-z0-9_]+_kernel/)) name = substr(name, RSTART, RLENGTH)
     key = $1 " | " name
   }
   /bytes stack frame/ {  # of the kernel itself, then of the functions that were not inlined
