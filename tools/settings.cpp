@@ -58,7 +58,8 @@ DeviceChoice device_choice(const Arguments& args) {
 RunNeeds needs_of(const Arguments& args, const Model& model) {
   RunNeeds needs;
   const bool whole = args.text("split") == "none" || args.has("raw-control-tokens");
-  needs.text_tokens = whole ? static_cast<int>(limits::kTextTokens) : kSafeTokens;
+  constexpr int kMost{static_cast<int>(limits::kTextTokens.value)};
+  needs.text_tokens = whole ? kMost : std::clamp(model.rules.max_characters, kSafeTokens, kMost);
   if (args.has("carry")) needs.carried_tokens = kCarryTokens;
   double frames = sampling_of(args, model.config).max_new_tokens - 1;
   if (args.text("guard", "on") == "on") frames = std::min<double>(frames, frame_ceiling(needs.text_tokens));
