@@ -114,7 +114,7 @@ TEST_CASE("clips of any format and rate give the voice of the clip") {
     const ClonedVoice voice = saved(name, output);
     CHECK(voice.speaker_vector.size() == exact.speaker_vector.size());
     CHECK(voice.transcript == kTranscript);
-    CHECK(voice.codes.size() >= exact.codes.size());               // a codec may add a few milliseconds
+    CHECK(voice.codes.size() >= exact.codes.size());  // a codec may add a few milliseconds
     CHECK(voice.codes.size() <= exact.codes.size() + 2 * 16);
     double dot = 0, a = 0, b = 0;
     for (size_t i = 0; i < exact.speaker_vector.size(); ++i) {
@@ -155,12 +155,40 @@ TEST_CASE("a voice made elsewhere comes as a pair of files") {
       f.file("pair.safetensors"),
       {{"ref_codes", {.data = wide.data(), .dtype = DType::i64, .shape = {frames, 16}}},
        {"speaker_embedding", {.data = voice.speaker_vector.data(), .dtype = DType::f32, .shape = {width}}}});
-  write_file(f.file("pair.json"), R"({"ref_text": "What the clip says.", "x_vector_only_mode": false, "icl_mode": true})");
+  write_file(f.file("pair.json"),
+             R"({"ref_text": "What the clip says.", "x_vector_only_mode": false, "icl_mode": true})");
   CHECK((f.speak({"--voice", f.file("pair.json")}) == from_clip));
   CHECK(
       (f.speak({"--voice", f.file("pair.safetensors"), "--save-voice", f.file("w.ttsvoice")}) == from_clip));
   CHECK(voice_in(f.file("w.ttsvoice")).codes == voice.codes);
   CHECK((f.speak({"--voice", f.file("w.ttsvoice")}) == from_clip));
+}
+
+TEST_CASE("clone writes the voice that --save-voice writes, and speaks nothing") {
+  const Folder f;
+  const auto clone = [&](const Words& words) {
+    return tts_gen(
+        merged({"clone", f.clip, "-m", golden_model("tiny-base"), "--device", "cpu", "-j", "1"}, words));
+  };
+  const std::string path = f.file("v.ttsvoice");
+  for (const Words& how : {Words{"--ref-text", kTranscript}, Words{"--x-vector-only"}}) {
+    f.speak(merged({"--ref-audio", f.clip, "--save-voice", f.file("w.ttsvoice")}, how));
+    const Finished done = clone(merged({"-o", path}, how));
+    CAPTURE(done.err);
+    CHECK(done.exit == 0);
+    CHECK(done.out == "");
+    CHECK_THAT(done.err, test::ContainsSubstring("--voice " + path));
+    CHECK((file_bytes(path) == file_bytes(f.file("w.ttsvoice"))));
+  }
+  const auto refused = [&](const Words& words, const std::string& message) {
+    const Finished done = clone(words);
+    CHECK(done.exit == 2);
+    CHECK_THAT(done.err, test::ContainsSubstring(message));
+  };
+  refused({"--x-vector-only"}, "clone: expected --output NAME.ttsvoice");
+  refused({"-o", path}, "clone: expected the clip's transcript");
+  refused({"-o", path, "--ref-text", "a", "--ref-text-file", "b"}, "--ref-text: expected one transcript");
+  refused({"-o", path, "--x-vector-only", "--seed", "1"}, "--seed: does not apply to 'tts-gen clone'");
 }
 
 TEST_CASE("every item of a file may have its own reference") {

@@ -13,10 +13,11 @@ constexpr CommandSet bit(GenCommand command) { return CommandSet{1} << static_ca
 constexpr CommandSet kSpeak{bit(GenCommand::speak)};
 constexpr CommandSet kDecode{bit(GenCommand::codec_decode)};
 constexpr CommandSet kEncode{bit(GenCommand::codec_encode)};
+constexpr CommandSet kClone{bit(GenCommand::clone)};
 constexpr CommandSet kText{kSpeak | bit(GenCommand::tokens)};
 constexpr CommandSet kAudio{kSpeak | kDecode};
-constexpr CommandSet kModel{kAudio | kText | kEncode | bit(GenCommand::voices)};
-constexpr CommandSet kOnDevice{kAudio | kEncode | bit(GenCommand::doctor)};
+constexpr CommandSet kModel{kAudio | kText | kEncode | kClone | bit(GenCommand::voices)};
+constexpr CommandSet kOnDevice{kAudio | kEncode | kClone | bit(GenCommand::doctor)};
 constexpr CommandSet kJson{kModel | bit(GenCommand::doctor) | bit(GenCommand::inspect)};
 constexpr CommandSet kAll{(CommandSet{1} << static_cast<unsigned>(GenCommand::kCount)) - 1};
 
@@ -30,6 +31,9 @@ constexpr CommandRow kCommands[] = {
     {"inspect", "DIR", "configuration, tensor table, parameters, memory; refuses what loading would refuse",
      1, 1},
     {"tokens", "[TEXT...]", "ids and pieces of the text alone: no template, nothing stripped", 0, INT32_MAX},
+    {"clone", "CLIP",
+     "the voice of a clip into a file for --voice (-o NAME.ttsvoice), nothing spoken; base checkpoints", 1,
+     1},
     {"codec encode", "CLIP",
      "audio of a WAV, FLAC, Ogg or MP3 file to codes (-o CODES.json or CODES.safetensors)", 1, 1},
     {"codec decode", "CODES", "codes of a .json or .safetensors file to audio; no text, no language model", 1,
@@ -133,17 +137,17 @@ constexpr OptionRow kOptions[] = {
     {.name = "ref-audio", .kind = ArgKind::path, .value = "FILE", .group = "Voice cloning",
      .commands = kSpeak, .help = "speak in the voice of this clip (base checkpoints); 3 to 10 s are enough",
      .example = "--ref-audio clip.wav --ref-text 'What the clip says.' -m DIR 'Hello.' -o hello.wav"},
-    {.name = "ref-text", .kind = ArgKind::text, .value = "TEXT", .group = "Voice cloning", .commands = kSpeak,
-     .help = "what the clip says",
+    {.name = "ref-text", .kind = ArgKind::text, .value = "TEXT", .group = "Voice cloning",
+     .commands = kSpeak | kClone, .help = "what the clip says",
      .example = "--ref-text 'What the clip says.' --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
     {.name = "ref-text-file", .kind = ArgKind::path, .value = "FILE", .group = "Voice cloning",
-     .commands = kSpeak, .help = "read what the clip says from a file",
+     .commands = kSpeak | kClone, .help = "read what the clip says from a file",
      .example = "--ref-text-file clip.txt --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
-    {.name = "x-vector-only", .group = "Voice cloning", .commands = kSpeak,
+    {.name = "x-vector-only", .group = "Voice cloning", .commands = kSpeak | kClone,
      .help = "take the voice of the clip but not its manner of speaking; needs no transcript",
      .example = "--x-vector-only --ref-audio clip.wav -m DIR 'Hello.' -o hello.wav"},
     {.name = "ref-silence-ms", .kind = ArgKind::integer, .value = "N", .group = "Voice cloning",
-     .commands = kSpeak, .least = 0, .most = 5000,
+     .commands = kSpeak | kClone, .least = 0, .most = 5000,
      .help = "silence behind the clip, so that its last sound stays out of the result (500; 0: as the "
              "official package does)",
      .example = "--ref-silence-ms 0 --ref-audio clip.wav --ref-text 'Text.' -m DIR 'Hello.' -o hello.wav"},
@@ -209,7 +213,7 @@ constexpr OptionRow kOptions[] = {
 
     // ---- audio and codes
     {.name = "output", .letter = 'o', .kind = ArgKind::path, .value = "PATH|-", .group = "Output",
-     .commands = kAudio | kEncode,
+     .commands = kAudio | kEncode | kClone,
      .help = "audio file, FIFO or device; - is standard output, and implies --stream. Without it: played "
              "when standard output is a terminal, a WAV stream when it is a pipe, else out.wav",
      .example = "--output hello.flac 'Hello.'"},

@@ -7,7 +7,7 @@ namespace tts {
 
 // clang-format off
 enum class GenCommand : uint8_t {
-  speak, doctor, voices, inspect, tokens, codec_encode, codec_decode, kCount
+  speak, doctor, voices, inspect, tokens, clone, codec_encode, codec_decode, kCount
 };
 // clang-format on
 

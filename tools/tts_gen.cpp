@@ -32,6 +32,8 @@ int run(const Arguments& args) {
       return inspect(args);
     case GenCommand::tokens:
       return tokens(args);
+    case GenCommand::clone:
+      return clone(args);
     case GenCommand::codec_encode:
       return codec_encode(args);
     case GenCommand::codec_decode:

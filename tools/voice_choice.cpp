@@ -4,6 +4,10 @@
 #include "base/limits.h"
 #include "codec/audio_reader.h"
 #include "engine/voice.h"
+#include "tools/commands.h"
+#include "tools/report.h"
+#include "tools/settings.h"
+#include "tools/speech_output.h"
 
 namespace tts {
 
@@ -20,6 +24,32 @@ std::string transcript_of_command(const Arguments& args) {
   std::string text = read_text(args.text("ref-text-file"), limits::kTextBytes);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
+}
+
+void check_one_transcript(const Arguments& args) {
+  check(!(args.has("ref-text") && args.has("ref-text-file")), Exit::usage,
+        "--ref-text: expected one transcript, got --ref-text-file as well");
+}
+
+void check_transcript(const Arguments& args, std::string_view what) {
+  const bool vector_only = args.has("x-vector-only");
+  check(vector_only || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
+        "{}: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only", what);
+}
+
+Clone clone_of_clip(const Arguments& args, const Wanted& wanted, Engine& engine) {
+  const auto silence = static_cast<int>(args.integer("ref-silence-ms", kReferenceSilenceMs));
+  return engine.clone({.clip = read_audio(wanted.audio),
+                       .origin = wanted.audio,
+                       .transcript = wanted.transcript,
+                       .vector_only = wanted.vector_only,
+                       .silence_ms = silence});
+}
+
+void write_voice(const std::string& path, const ClonedVoice& voice, const Model& model) {
+  save_voice(path, {.voice = voice,
+                    .groups = voice.in_context() ? model.config.talker.groups : 0,
+                    .checkpoint = checkpoint_fingerprint(model.files)});
 }
 
 Wanted wanted_by(const Arguments& args, const Item& item) {
@@ -41,13 +71,10 @@ Wanted wanted_by(const Arguments& args, const Item& item) {
 void check_voice_options(const Arguments& args) {
   const bool clip = args.has("ref-audio");
   check(!(clip && args.has("voice")), Exit::usage, "--voice: expected one voice, got --ref-audio as well");
-  check(!(args.has("ref-text") && args.has("ref-text-file")), Exit::usage,
-        "--ref-text: expected one transcript, got --ref-text-file as well");
+  check_one_transcript(args);
   check(clip || args.has("voice") || !args.has("save-voice"), Exit::usage,
         "--save-voice: expected --ref-audio or --voice");
-  const bool in_context = clip && !args.has("x-vector-only");
-  check(!in_context || args.has("ref-text") || args.has("ref-text-file"), Exit::usage,
-        "--ref-audio: expected the clip's transcript (--ref-text or --ref-text-file), or --x-vector-only");
+  if (clip) check_transcript(args, "--ref-audio");
 }
 
 std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engine& engine,
@@ -72,13 +99,7 @@ std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engin
       known.warnings = check_saved_voice(saved, engine.model(), wanted.saved);
       known.voice = std::make_shared<ClonedVoice>(saved.voice);
     } else {
-      const auto silence = static_cast<int>(args_.integer("ref-silence-ms", kReferenceSilenceMs));
-      const CloneRequest request{.clip = read_audio(wanted.audio),
-                                 .origin = wanted.audio,
-                                 .transcript = wanted.transcript,
-                                 .vector_only = wanted.vector_only,
-                                 .silence_ms = silence};
-      Clone clone = engine.clone(request);
+      Clone clone = clone_of_clip(args_, wanted, engine);
       known.warnings = clone.warnings;
       known.voice = clone.voice;
     }
@@ -90,11 +111,29 @@ std::shared_ptr<const ClonedVoice> VoiceChoice::voice_of(const Item& item, Engin
 
 void VoiceChoice::save(Engine& engine, std::vector<std::string>& warnings) {
   if (!args_.has("save-voice")) return;
-  const auto voice = voice_of({}, engine, warnings);
-  const Model& model = engine.model();
-  save_voice(args_.text("save-voice"), {.voice = *voice,
-                                        .groups = voice->in_context() ? model.config.talker.groups : 0,
-                                        .checkpoint = checkpoint_fingerprint(model.files)});
+  write_voice(args_.text("save-voice"), *voice_of({}, engine, warnings), engine.model());
+}
+
+// ---- clone ------------------------------------------------------------------------------------------------
+
+int clone(const Arguments& args) {
+  const std::string clip = args.operands.front(), path = args.text("output");
+  check(args.has("output") && path != "-", Exit::usage, "clone: expected --output NAME.ttsvoice");
+  check_one_transcript(args);
+  check_transcript(args, "clone");
+  check_output_path(path, false, std::vector<std::string>{clip, args.text("ref-text-file")});
+  DeviceChoice choice = device_choice(args);
+  resolve_device(choice);
+  std::unique_ptr<Model> model = load_model(model_choice(args), load_options(args));
+  choice.needs = {.frames = 1, .clips = true};
+  Engine engine(std::move(model), choice);
+  const Clone made =
+      clone_of_clip(args, {clip, transcript_of_command(args), "", args.has("x-vector-only")}, engine);
+  const Log log = log_of(args);
+  for (const std::string& warning : made.warnings) log.say(warning);
+  write_voice(path, *made.voice, engine.model());
+  log.say(format("{}: the voice of {}; speak with it: --voice {}", path, clip, path));
+  return 0;
 }
 
 }  // namespace tts
