@@ -38,7 +38,8 @@ inline Tensor as_matrix(const Tensor& t) {
 }
 
 // What a convolution is, from the shape [out, in, taps] of its weight.
-inline void set_size(Conv& to, const Tensor& weight) {
+template <class Filter>
+void set_size(Filter& to, const Tensor& weight) {
   const Shape& s = weight.shape;
   to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
 }

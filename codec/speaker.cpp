@@ -60,8 +60,7 @@ void pack_columns(float* packed, const Tensor& matrix, int64_t begin, int64_t en
 
 template <class Tdnn>
 void describe(Tdnn& to, const ConvWeights& w, int dilation) {
-  const Shape& s = w.weight.shape;
-  to.out = static_cast<int>(s[0]), to.in = static_cast<int>(s[1]), to.taps = static_cast<int>(s[2]);
+  set_size(to, w.weight);
   to.dilation = dilation;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/device_plan.h"
 
 #include "codec/codec.h"
+#include "codec/pack.h"
 #include "engine/session.h"
 #include "engine/speech_plan.h"
 
@@ -10,7 +11,7 @@ namespace tts {
 
 namespace {
 
-constexpr int64_t kBlock{256};  // every allocation starts at a multiple
+constexpr int64_t kBlock{Arena::kAlignment};  // every allocation starts at a multiple
 
 int64_t whole_blocks(int64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
 
@@ -39,12 +40,8 @@ int64_t language_bytes(const Model& model, Quant quant) {
 // Everything becomes f32 or stays smaller; transposed convolutions repeat their bias `stride` times, which
 // the usage counts of the code tables, not placed, make room for.
 int64_t codec_bytes(const Model& model) {
-  int64_t bytes = 0;
-  CodecDecoderWeights decoder = model.decoder;
-  decoder.each(model.config.codec, [&](const Tensor& tensor, std::string_view, const Shape&) {
-    bytes += whole_blocks(element_count(tensor.shape) * 4);
-  });
   const CodecDecoderConfig& c = model.config.codec;
+  int64_t bytes = placed_bytes_at_most(c, model.decoder);
   for (size_t b = 0; b < c.upsample_rates.size(); ++b) {
     bytes += whole_blocks(int64_t{c.block_channels(b + 1)} * c.upsample_rates[b] * 4);
   }

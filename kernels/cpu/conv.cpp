@@ -125,21 +125,26 @@ void Cpu::direct(float* y, const float* window, const Conv& conv, int64_t output
   }
 }
 
+Tensor Cpu::in_panels(const Tensor& weight, const Panels& panels) {
+  const int64_t depth = panels.rows * weight.shape[1], out = weight.shape[2];
+  const int64_t padded = (out + panels.lanes - 1) / panels.lanes * panels.lanes;
+  auto* memory = static_cast<float*>(
+      memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
+  const int64_t count = (out + panels.columns - 1) / panels.columns;
+  team_.run(static_cast<int>(count), [&](int panel, int) {
+    panels.pack(memory + panel * panels.columns * depth, weight, panel * panels.columns);
+  });
+  Tensor placed = weight;
+  placed.data = memory;
+  placed.shape = Shape{panels.rows, weight.shape[1], out};
+  return placed;
+}
+
 // Convolution weights [taps][in][out] into panels; everything else is used where it is.
 Tensor Cpu::place(const Tensor& tensor) {
   if (tensor.shape.rank != 3 || tensor.dtype != DType::f32 || tensor.shape[2] == 1) return tensor;
   const ConvKernels& kernels = TTS_BY_LEVEL(kConv, level_);
-  const int64_t depth = tensor.shape[0] * tensor.shape[1], out = tensor.shape[2];
-  const int64_t padded = (out + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  auto* panels = static_cast<float*>(
-      memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
-  const int64_t count = (out + kernels.columns - 1) / kernels.columns;
-  team_.run(static_cast<int>(count), [&](int panel, int) {
-    kernels.pack(panels + panel * kernels.columns * depth, tensor, panel * kernels.columns);
-  });
-  Tensor placed = tensor;
-  placed.data = panels;
-  return placed;
+  return in_panels(tensor, {tensor.shape[0], kernels.columns, kernels.lanes, kernels.pack});
 }
 
 void Cpu::conv(float* y, const float* x, const Conv& conv, float* history, int rows) {
@@ -178,8 +183,6 @@ namespace {
 #include "kernels/cpu/simd.h"
 
 #include "kernels/cpu/tile.h"
-
-constexpr int kBlock{256};  // input channels
 
 // ---- activation -------------------------------------------------------------------------------------------
 

@@ -116,6 +116,13 @@ class Cpu {
   void direct(float* y, const float* window, const Conv& conv, int64_t outputs, bool add);
   void filter(float* y, const float* window, const Conv& conv, int64_t rows, bool add);
   static int64_t filter_rows(const Conv& conv);  // how many at a time
+  // weight[..][in][out] as panels of `columns` output channels, [rows][in][width] each, by `pack`.
+  struct Panels {
+    int64_t rows;  // taps, or points
+    int columns, lanes;
+    void (*pack)(float* panel, const Tensor& weight, int64_t column);
+  };
+  Tensor in_panels(const Tensor& weight, const Panels& panels);
 
   Switches switches_;
   Level level_;

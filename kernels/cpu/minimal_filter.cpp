@@ -8,11 +8,10 @@
 //
 // Tiles are counted from the beginning of each period, and rows behind its end are zero: an output never
 // depends on what else is in the call. That makes calls of any number of periods equal, bit for bit.
-#include "kernels/cpu/cpu.h"
 #include "kernels/minimal_filter.h"
+#include "kernels/cpu/cpu.h"
 
 #include <algorithm>
-#include <vector>
 
 #ifndef TTS_LEVEL
 
@@ -77,18 +76,7 @@ Tensor Cpu::place_periodic(const Tensor& weight) {
   const bool fits = weight.shape[0] == minimal::kTaps && weight.shape[2] > 1;
   if (!fits || !switches_.on(Ablate::minimal_filters)) return place(weight);
   const FilterKernels& kernels = TTS_BY_LEVEL(kFilter, level_);
-  const int64_t depth = minimal::kPoints * weight.shape[1], out = weight.shape[2];
-  const int64_t padded = (out + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  auto* panels = static_cast<float*>(
-      memory_.allocate(checked_mul(depth * padded, sizeof(float), "convolution weights")));
-  const int64_t count = (out + kernels.columns - 1) / kernels.columns;
-  team_.run(static_cast<int>(count), [&](int panel, int) {
-    kernels.pack(panels + panel * kernels.columns * depth, weight, panel * kernels.columns);
-  });
-  Tensor placed = weight;
-  placed.data = panels;
-  placed.shape = Shape{minimal::kPoints, weight.shape[1], out};
-  return placed;
+  return in_panels(weight, {minimal::kPoints, kernels.columns, kernels.lanes, kernels.pack});
 }
 
 int64_t Cpu::filter_rows(const Conv& conv) {
@@ -214,8 +202,6 @@ void split(const Split& s, int64_t begin, int64_t end) {
 }
 
 // ---- products and outputs ---------------------------------------------------------------------------------
-
-constexpr int kBlock{256};  // input channels
 
 template <int NV>
 void multiply_points(const FilterUnit& u) {

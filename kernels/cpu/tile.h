@@ -3,6 +3,7 @@
 
 constexpr int kTileRows{TTS_LANES == 16 ? 9 : 4};  // x kVectors: 27 of 32, 12 of 16 registers accumulate
 constexpr int kVectors{3};
+constexpr int kBlock{256};  // input channels at a time
 
 struct Block {       // of one tap or point: `depth` input channels
   const float* x;    // of the first output row
