@@ -1,7 +1,7 @@
 // The code predictor of one frame in one cooperative kernel: all passes, sampling included, no launch and no
 // host in between. One block per multiprocessor stays resident; warps own output rows; activations travel
-// through L2, weights stream once per pass. The composed text is engine/predictor.cpp; both call the same
-// device functions, so their bits are equal.
+// through L2, weights stream through shared memory once per pass (weight_stream.h). The composed text is
+// engine/predictor.cpp; both call the same device functions, so their bits are equal.
 //
 //   pass:   rows of x ─► L x ( qkv | attention | o | gate up | down ) ─► head ─► draw          | grid barrier
 //
@@ -17,7 +17,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/draw.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/cuda/product.h"
+#include "kernels/cuda/weight_stream.h"
 
 #include "kernels/arena.h"
 
@@ -29,40 +29,8 @@ namespace {
 
 constexpr int kMostThreads{256}, kFewestThreads{kSumThreads};  // 512 leave 128 registers and spill
 constexpr int kWide{1024};                    // output rows from which a multiprocessor is given all threads
-constexpr int kTogether{4};                   // input rows that share one read of a weight row
-constexpr int kLayers{8}, kGroups{16};        // what fits the 4 KB of kernel arguments
 constexpr int64_t kPatience{2'000'000'000};   // ns
 constexpr int kLooks{16};                     // at a barrier between two at the watchdog
-
-enum Which { kQ, kK, kV, kO, kGate, kUp, kDown, kMatrices };
-enum Step { kQkv, kOut, kGated, kBack, kSteps };  // the products of a layer, in their order
-
-struct Layer {
-  const float *input_norm, *q_norm, *k_norm, *post_norm;
-  Matrix w[kMatrices];
-  KvCache cache;
-};
-
-struct Barrier {
-  unsigned arrived, gave_up;
-};
-
-struct Frame {
-  Layer layer[kLayers];
-  Matrix table[kGroups], head[kGroups];
-  const float* norm;
-  const float* hidden;
-  const int32_t* positions;
-  Heads heads;
-  SampleState state;
-  float *x, *qkv, *attended, *mlp, *logits, *scores;  // [K][...]
-  int32_t* guess;                                     // [2][K], at once only
-  int32_t* rounds;                                    // counts passes
-  Barrier* barrier;
-  int L, H, I, V, K;
-  DType table_format;
-};
-static_assert(sizeof(Frame) <= 4096, "kernel arguments");
 
 // All blocks. False: somebody gave up, and every thread returns.
 __device__ bool meet(Barrier* barrier, int& met, Shared<unsigned> word) {
@@ -87,120 +55,55 @@ __device__ bool meet(Barrier* barrier, int& met, Shared<unsigned> word) {
   return word[0] == 0;
 }
 
-struct Place {  // of this warp in the grid; neighbouring output rows go to different multiprocessors
-  int warp, warps;
-};
-__device__ inline Place place() {
-  return {static_cast<int>(blockIdx.x + gridDim.x * (threadIdx.x / kWarp)),
-          static_cast<int>(gridDim.x * blockDim.x / kWarp)};
-}
-
-struct Pass {
-  int first, rows;  // positions first, first + 1, ...
-  int head;         // groups head, head + 1, ... are drawn behind them
-  __device__ int end() const { return first + rows; }
-};
-
-// One product of a pass. It points into the arguments of the kernel, which no thread copies: three matrices
-// that are chosen by row would lie in local memory.
-struct Work {
-  const Matrix* w;    // `stacked` of them above each other; gated: gate and up
-  const float* x;
-  float* y;
-  const float* norm;  // null: the input is taken as it is
-  int stacked, M, K, rows;
-  bool gated, add;
-};
-
-// The products of a pass in their order: kSteps per layer, then one head per group.
-__device__ inline int steps_of(const Frame& f, const Pass& pass) {
-  return f.L * kSteps + pass.end() - pass.head;
-}
-__device__ inline Work work_of(const Frame& f, const Pass& pass, int step) {
-  if (step >= f.L * kSteps) {
-    const int group = pass.head + step - f.L * kSteps;
-    const float* row = f.x + static_cast<int64_t>(group - pass.first) * f.H;
-    return {&f.head[group - 1], row, f.logits + static_cast<int64_t>(group) * f.V, f.norm, 1, f.V, f.H, 1,
-            false, false};
-  }
-  const Layer& layer = f.layer[step / kSteps];
-  const Heads& h = f.heads;
-  switch (step % kSteps) {
-    case kQkv:
-      return {&layer.w[kQ], f.x, f.qkv, layer.input_norm, 3, (h.nq + 2 * h.nkv) * h.d, f.H, pass.rows, false,
-              false};
-    case kOut: return {&layer.w[kO], f.attended, f.x, nullptr, 1, f.H, h.nq * h.d, pass.rows, false, true};
-    case kGated: return {&layer.w[kGate], f.x, f.mlp, layer.post_norm, 1, f.I, f.H, pass.rows, true, false};
-    default: return {&layer.w[kDown], f.mlp, f.x, nullptr, 1, f.H, f.I, pass.rows, false, true};
-  }
-}
-
-// The matrix and the row in it that output row m of a stack means.
-__device__ inline const Matrix* find_row(const Work& p, int& m) {
-  const Matrix* w = p.w;
-  for (int i = 1; i < p.stacked && m >= w->rows; ++i) m -= (w++)->rows;
-  return w;
-}
-
-// R matrix rows for N input rows that lie in shared memory: the outputs of row and, with R = 2, of
-// row + step. Gated, R = 2: of row alone, from its gate and its up.
+// R matrix rows for N input rows that lie in shared memory: the outputs of `row` and, with R = 2, of the
+// next row of this warp. Gated, R = 2: of `row` alone, from its gate and its up.
 template <DType F, int R, int N>
-__device__ void multiply_some(const Work& p, const Shared<float> (&from)[N], int rows, int row, int step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+__device__ void multiply_some(const Frame& f, const Work& p, WeightStream& stream,
+                              const Shared<float> (&from)[N], int rows, int row) {
+  const Place here = place();
+  const Pair pair = pair_of(p, row, here.warps);
   const Matrix* w[R];
   int m[R];
+  float scale[R];
 #pragma unroll
   for (int r = 0; r < R; ++r) {
-    m[r] = p.gated ? row : row + r * step;
-    w[r] = p.gated ? p.w + r : find_row(p, m[r]);
+    w[r] = pair.w[r], m[r] = pair.m[r];
+    if constexpr (F == DType::int8_rows) scale[r] = w[r]->scales[m[r]];  // on its way while weights are
   }
   float sum[R * N] = {};
-  multiply<F, R, N>(sum, w, m, from, p.K);
+  multiply_stream<F, R, N>(sum, stream, f, w, m, from, p.K);
+#pragma unroll
+  for (int i = 0; F == DType::int8_rows && i < R * N; ++i) sum[i] *= scale[i / N];
   warp_sum(sum);
 #pragma unroll
   for (int r = 0; r < R; ++r) {
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-      if (lane != r * N + n || n >= rows || (p.gated && r > 0)) continue;
+      if (here.lane != r * N + n || n >= rows || (p.gated && r > 0)) continue;
       float value = sum[r * N + n];
       if (p.gated) value = activate(value, Act::silu) * sum[(R - 1) * N + n];
-      float& y = p.y[static_cast<int64_t>(n) * p.M + row + r * step];
+      float& y = p.y[static_cast<int64_t>(n) * p.M + row + r * here.warps];
       y = p.add ? y + value : value;
     }
   }
 }
 
-// All output rows of this warp, two matrix rows at once where there are two: twice the loads in flight.
+// All output rows of this warp.
 template <DType F, int N>
-__device__ void multiply_rows(const Work& p, Shared<float> staged, int rows) {
+__device__ void multiply_rows(const Frame& f, const Work& p, WeightStream& stream, Shared<float> staged,
+                              int rows) {
   const Place here = place();
   Shared<float> from[N];
   for (int n = 0; n < N; ++n) from[n] = staged + min(n, rows - 1) * p.K;
-  const int more = p.gated ? 0 : here.warps;
-  int row = here.warp;
-  for (; row + more < p.M; row += more + here.warps) multiply_some<F, 2, N>(p, from, rows, row, more);
-  if (row < p.M) multiply_some<F, 1, N>(p, from, rows, row, 0);
-}
-
-// Before a barrier: the first `most` rows that this warp reads behind it.
-template <DType F>
-__device__ void prefetch_work(const Work& p, int most = 2) {
-  const Place here = place();
-  for (int i = 0; i < most; ++i) {
-    const int row = here.warp + i * here.warps;
-    if (row >= p.M) return;
-    int m[1] = {row};
-    const Matrix* w[1] = {p.gated ? p.w : find_row(p, m[0])};
-    prefetch_rows<F, 1>(w, m, p.K);
-    if (!p.gated) continue;
-    ++w[0];
-    prefetch_rows<F, 1>(w, m, p.K);
+  for (int row = here.warp; row < p.M; row += rows_of_pair(p, here.warps)) {
+    if (p.gated || row + here.warps < p.M) multiply_some<F, 2, N>(f, p, stream, from, rows, row);
+    else multiply_some<F, 1, N>(f, p, stream, from, rows, row);
   }
 }
 
 // Stages the input rows (normalized where there is a norm), then multiplies; kTogether rows at a time.
 template <DType F>
-__device__ void product_phase(Work p, float eps, Shared<float> room) {
+__device__ void product_phase(const Frame& f, Work p, WeightStream& stream, Shared<float> room) {
   for (int left = p.rows; left > 0; left -= kTogether) {
     const int n = min(kTogether, left);
     __syncthreads();
@@ -208,11 +111,11 @@ __device__ void product_phase(Work p, float eps, Shared<float> room) {
       for (int i = static_cast<int>(threadIdx.x); i < n * p.K; i += static_cast<int>(blockDim.x))
         room[i] = p.x[i];
     } else {
-      normalize_rows<kTogether>(room, p.x, n, {p.norm, nullptr, eps}, p.K, room + kTogether * p.K);
+      normalize_rows<kTogether>(room, p.x, n, {p.norm, nullptr, f.heads.eps}, p.K, room + kTogether * p.K);
     }
     __syncthreads();
-    if (n == 1) multiply_rows<F, 1>(p, room, n);
-    else multiply_rows<F, kTogether>(p, room, n);
+    if (n == 1) multiply_rows<F, 1>(f, p, stream, room, n);
+    else multiply_rows<F, kTogether>(f, p, stream, room, n);
     p.x += static_cast<int64_t>(kTogether) * p.K;
     p.y += static_cast<int64_t>(kTogether) * p.M;
   }
@@ -245,15 +148,13 @@ __device__ bool attention_phase(const Frame& f, const Layer& layer, int first, i
   return true;
 }
 
-// x[rows][H] at the positions of a pass through all layers and heads, to the barrier behind them. Every phase
-// asks for the weights of the next one before it waits: they come while the barrier does.
+// x[rows][H] at the positions of a pass through all layers and heads, to the barrier behind them.
 template <DType F>
-__device__ bool run_pass(const Frame& f, const Pass& pass, int& met, Shared<float> room,
-                         Shared<unsigned> word) {
+__device__ bool run_pass(const Frame& f, const Pass& pass, WeightStream& stream, int& met,
+                         Shared<float> room, Shared<unsigned> word) {
   const int steps = steps_of(f, pass);
   for (int step = 0; step < steps; ++step) {
-    product_phase<F>(work_of(f, pass, step), f.heads.eps, room);
-    if (step + 1 < steps) prefetch_work<F>(work_of(f, pass, step + 1));
+    product_phase<F>(f, work_of(f, pass, step), stream, room);
     if (step >= f.L * kSteps && step + 1 < steps) continue;  // heads do not wait for each other
     if (!meet(f.barrier, met, word)) return false;
     if (step % kSteps != kQkv || step >= f.L * kSteps) continue;
@@ -267,8 +168,14 @@ __device__ bool run_pass(const Frame& f, const Pass& pass, int& met, Shared<floa
 // published models in bf16, half of the second-level cache of the GPUs this is written for.
 template <DType F>
 __device__ void prefetch_first_layer(const Frame& f, const Pass& pass) {
-  constexpr int kAll{1 << 20};
-  for (int step = kQkv; step <= kGated; ++step) prefetch_work<F>(work_of(f, pass, step), kAll);
+  const Place here = place();
+  for (int step = kQkv; step <= kGated; ++step) {
+    const Work p = work_of(f, pass, step);
+    for (int row = here.warp; row < p.M; row += rows_of_pair(p, here.warps)) {
+      const Pair pair = pair_of(p, row, here.warps);
+      prefetch_rows<F, 2>(pair.w, pair.m, p.K);
+    }
+  }
 }
 
 // One block writes the input row of the position behind the code of `group`.
@@ -344,8 +251,8 @@ __device__ inline void enter_guess(const Frame& f, int first, const int32_t* gue
 }
 
 template <DType F>
-__device__ void run_frame(const Frame& f, bool at_once, int frame, Shared<float> room,
-                          Shared<unsigned> word) {
+__device__ void run_frame(const Frame& f, bool at_once, int frame, WeightStream& stream,
+                          Shared<float> room, Shared<unsigned> word) {
   int met = 0, side = 0;
   enter_frame(f, at_once, frame);
   if (at_once && !meet(f.barrier, met, word)) return;
@@ -354,14 +261,15 @@ __device__ void run_frame(const Frame& f, bool at_once, int frame, Shared<float>
     int32_t* to = f.guess + (1 - side) * f.K;
     const int rows = at_once ? f.K - first : first == 0 ? 2 : 1;
     const Pass pass{first, rows, at_once ? max(first, 1) : first + rows - 1};
+    open_stream<F>(stream, f, pass);
+    if (!at_once && first > 0 && blockIdx.x != 0) prefetch_first_layer<F>(f, pass);
     if (at_once) enter_guess(f, first, from);
     if (!meet(f.barrier, met, word)) return;
     if (f.state.cursor->finish != static_cast<int32_t>(Finish::running)) return;
-    if (!run_pass<F>(f, pass, met, room, word)) return;
+    if (!run_pass<F>(f, pass, stream, met, room, word)) return;
     draw_groups(f, at_once, frame, pass, from, to, room);
     if (!at_once) {
       first = pass.end();
-      if (blockIdx.x != 0 && first < f.K) prefetch_first_layer<F>(f, pass);
       continue;
     }
     if (!meet(f.barrier, met, word)) return;
@@ -377,8 +285,12 @@ __global__ void __launch_bounds__(kMostThreads, 1)
   if (cursor->finish != static_cast<int32_t>(Finish::running)) return;
   const int frame = cursor->frame;
   Shared<unsigned> word = shared<unsigned>();
-  Shared<float> room = shared_cast<float>(word + 4);
-  run_frame<F>(f, at_once, frame, room, word);
+  Shared<uint4> ring = shared_cast<uint4>(word + 4);
+  const int warps = static_cast<int>(blockDim.x) / kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
+  WeightStream stream{};
+  stream.ring = ring + warp * 2 * kDepth * kWarp + place().lane;
+  run_frame<F>(f, at_once, frame, stream, shared_cast<float>(ring + warps * 2 * kDepth * kWarp), word);
+  wait_async<0>();  // nothing may land in shared memory that is somebody else's by then
   if (blockIdx.x == 0 && threadIdx.x == 0 && load_acquire(&f.barrier->gave_up) != 0) {
     cursor->fault = kGaveUp;
     cursor->finish = static_cast<int32_t>(Finish::fault);
@@ -462,7 +374,8 @@ bool predict(Queue& q, const PredictorFrame& p) {
   const size_t staged =
       static_cast<size_t>(kTogether) * static_cast<size_t>(widest + kSumWarps) * sizeof(float);
   const size_t shared_bytes =
-      16 + std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(threads)});
+      16 + stream_bytes(threads) +
+      std::max({staged, attention_shared_bytes(f.heads), draw_shared_bytes(threads)});
   bool launched = false;
   for_format(p.layers[0].q.dtype, [&]<DType F>() {
     int resident = 0;

@@ -54,12 +54,36 @@ __device__ inline void prefetch_rows(const Matrix* const (&w)[R], const int (&m)
   }
 }
 
+// sum[r][n] += w[r] . x[n] over one piece of this lane
+template <DType F, int R, int N, class X>
+__device__ void multiply_piece(float (&sum)[R * N], const uint4 (&bits)[R], const Matrix* const (&w)[R],
+                               const int (&m)[R], const X (&x)[N], int piece, int pieces) {
+  constexpr int C = kPiece<F>;
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
+    float v[C];
+    const float scale = F == DType::int4_blocks ? w[r]->scales[int64_t{m[r]} * pieces + piece] : 1.0f;
+    decode<F>(v, bits[r], scale);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+      for (int i = 0; i < C; i += 4) {
+        const float4 xv = load_x(x[n] + (piece * C + i));
+        float& s = sum[r * N + n];
+        s = fmaf(v[i], xv.x, s);
+        s = fmaf(v[i + 1], xv.y, s);
+        s = fmaf(v[i + 2], xv.z, s);
+        s = fmaf(v[i + 3], xv.w, s);
+      }
+    }
+  }
+}
+
 // sum[r][n] += w[r] . x[n], this lane's pieces
 template <DType F, int R, int N, class X>
 __device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const int (&m)[R], const X (&x)[N],
                          int K) {
-  constexpr int C = kPiece<F>;
-  const int pieces = K / C, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int pieces = K / kPiece<F>, lane = static_cast<int>(threadIdx.x) % kWarp;
   const char* row[R];
 #pragma unroll
   for (int r = 0; r < R; ++r) row[r] = static_cast<const char*>(w[r]->data) + m[r] * row_bytes<F>(K);
@@ -78,24 +102,7 @@ __device__ void multiply(float (&sum)[R * N], const Matrix* const (&w)[R], const
     for (int a = 0; a < kSteps; ++a) {
       const int piece = first + a * kWarp;
       if (piece >= pieces) break;
-#pragma unroll
-      for (int r = 0; r < R; ++r) {
-        float v[C];
-        const float scale = F == DType::int4_blocks ? w[r]->scales[int64_t{m[r]} * pieces + piece] : 1.0f;
-        decode<F>(v, bits[a][r], scale);
-#pragma unroll
-        for (int n = 0; n < N; ++n) {
-#pragma unroll
-          for (int i = 0; i < C; i += 4) {
-            const float4 xv = load_x(x[n] + (piece * C + i));
-            float& s = sum[r * N + n];
-            s = fmaf(v[i], xv.x, s);
-            s = fmaf(v[i + 1], xv.y, s);
-            s = fmaf(v[i + 2], xv.z, s);
-            s = fmaf(v[i + 3], xv.w, s);
-          }
-        }
-      }
+      multiply_piece<F, R, N>(sum, bits[a], w, m, x, piece, pieces);
     }
   }
   if constexpr (F == DType::int8_rows) {

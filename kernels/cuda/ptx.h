@@ -36,7 +36,10 @@ inline uint4 load_cache(const void* at) { return detail::load_aligned<uint4>(at)
 inline void prefetch_to_l2(const void*) {}
 
 // 16 bytes
-inline void copy_async(Shared<float> to, const float* from) { emulator::start_copy(to.at, from); }
+template <class T>
+void copy_async(Shared<T> to, const void* from) {
+  emulator::start_copy(to.at, from);
+}
 inline void commit_async() { emulator::commit_copies(); }
 template <int InFlight>
 void wait_async() {
@@ -131,7 +134,8 @@ __device__ __forceinline__ void prefetch_to_l2(const void* at) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
 }
 
-__device__ __forceinline__ void copy_async(Shared<float> to, const float* from) {
+template <class T>
+__device__ __forceinline__ void copy_async(T* to, const void* from) {
   asm volatile(
       "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(to))),
       "l"(from)
