@@ -32,6 +32,7 @@ void add_matrices(std::vector<Recipe>& list) {
         {.op = Op::qkv, .dtype = dtype, .rows = 1, .in = odd(100), .bias = true, .nq = 3, .nkv = 1, .d = 8});
     list.push_back({.op = Op::gated, .dtype = dtype, .rows = 7, .in = odd(40), .out = 56});
     list.push_back({.op = Op::gated, .dtype = dtype, .rows = 1, .in = odd(129), .out = 33});
+    list.push_back({.op = Op::linear, .dtype = dtype, .rows = 3, .in = odd(671), .out = 9});
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 1, .in = 1024, .out = 640});
     list.push_back({.op = Op::linear, .dtype = dtype, .rows = 17, .in = 2048, .out = 96});
   }

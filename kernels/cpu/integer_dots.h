@@ -267,20 +267,36 @@ struct Int4 {
     return fma(__builtin_convertvector(products, F), scale, sums);
   }
 
+  // One activation row reads two streams, four lines of weights to one of scales. Every line is asked for
+  // twice: early for the second cache, which can wait for more lines at once, then for the first. Neither
+  // distance is a multiple of a page.
+  static constexpr int64_t kFar{11 << 10}, kNear{3 << 10};  // bytes of weights
+  TTS_INLINE void fetch(const Row& row, int64_t at) {
+    const char* scales = reinterpret_cast<const char*>(row.scale + at / 16);
+    const uint8_t* weights = row.w + at;
+    __builtin_prefetch(scales + kFar / 4, 0, 2);
+    __builtin_prefetch(scales + kNear / 4, 0, 3);
+    for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(weights + line + kFar, 0, 2);
+    for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(weights + line + kNear, 0, 3);
+  }
+
   TTS_INLINE F row(const Rows& x, const Tensor& matrix, int64_t m) {
     const int64_t bytes = x.K / 2, whole = bytes / kStep * kStep;
     const Row weights = row_of(matrix, m, x.K);
     F sums{};
     int64_t at = 0;
+    for (; at + 256 <= whole; at += 256) {
+      fetch(weights, at);
 #if TTS_LANES == 16  // one load for the scales of four steps
-    for (; at + 4 * kStep <= whole; at += 4 * kStep) {
       const F sixteen = load(weights.scale + at / 16);
       sums = step(sums, weights, x, 0, at, quarter_of<0>(sixteen));
       sums = step(sums, weights, x, 0, at + kStep, quarter_of<4>(sixteen));
       sums = step(sums, weights, x, 0, at + 2 * kStep, quarter_of<8>(sixteen));
       sums = step(sums, weights, x, 0, at + 3 * kStep, quarter_of<12>(sixteen));
-    }
+#else
+      for (int64_t i = 0; i < 256; i += kStep) sums = step(sums, weights, x, 0, at + i);
 #endif
+    }
     for (; at < whole; at += kStep) sums = step(sums, weights, x, 0, at);
     if (whole < bytes) {
       Rest rest;
