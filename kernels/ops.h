@@ -71,7 +71,7 @@ struct Neighbours {
 
 // ---- attention --------------------------------------------------------------------------------------------
 
-struct KvCache {            // of one layer. Position p lives in slot p % capacity; each slot is [nkv][d].
+struct KvCache {            // of one layer: [nkv][capacity][d], position p in slot p % capacity
   void* k = nullptr;        // after norm and rotation
   void* v = nullptr;
   DType dtype = DType::f32; // f32 or bf16

@@ -1,6 +1,6 @@
 // Attention of new rows over a ring of keys and values.
 //
-//   cache slot p % capacity:  [nkv][d] keys, and the same of values; f32 or bf16
+//   cache: [nkv][capacity][d] keys, and the same of values; f32 or bf16; position p in slot p % capacity
 //
 // First every new row is normed, rotated and appended; then each (row, kv head) is computed on its own from
 // the cache and the query heads that share it: scores of all visible positions, one softmax, one weighted sum
@@ -53,7 +53,7 @@ void Cpu::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k
   const auto append = [&](int unit, int thread) {
     const int64_t row = unit / heads.nkv, h = unit % heads.nkv;
     const float* k = x + row * width + (heads.nq + h) * d;
-    const int64_t at = ((begin + row) % cache.capacity * heads.nkv + h) * d;
+    const int64_t at = (h * cache.capacity + (begin + row) % cache.capacity) * d;
     float* head = memory + scratch * thread;
     kernels.prepare(head, k, k_norm.f32(), heads.rope + (begin + row) * d, heads);
     kernels.store(cache, false, at, head, d);
@@ -125,17 +125,7 @@ void store_head(const KvCache& cache, bool value, int64_t at, const float* head,
 
 template <class T>
 const T* row_of(const void* memory, const Visible& v, int64_t slot) {
-  return static_cast<const T*>(memory) + (slot * v.heads->nkv + v.kv) * v.heads->d;
-}
-
-// The rows of one head lie nkv heads apart: too far for the hardware to foresee, so later rows are fetched by
-// hand.
-template <class T>
-void fetch(const void* memory, const Visible& v, int64_t slot) {
-  constexpr int64_t kAhead{32};  // positions
-  if (slot + kAhead >= v.cache->capacity) return;
-  const T* row = row_of<T>(memory, v, slot + kAhead);
-  for (int64_t i = 0; i < v.heads->d; i += 64 / int64_t{sizeof(T)}) __builtin_prefetch(row + i);
+  return static_cast<const T*>(memory) + (v.kv * v.cache->capacity + slot) * v.heads->d;
 }
 
 // scores[query][position] = q . k / sqrt(d), P neighbouring positions from p on; Q queries share the loads.
@@ -144,11 +134,7 @@ void score_some(float* scores, const float* q, const Visible& v, int64_t p) {
   const int64_t d = v.heads->d, count = v.last - v.first + 1, whole = d / kLanes * kLanes;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   const T* keys[P];
-  for (int j = 0; j < P; ++j) {
-    const int64_t slot = (v.first + p + j) % v.cache->capacity;
-    keys[j] = row_of<T>(v.cache->k, v, slot);
-    fetch<T>(v.cache->k, v, slot);
-  }
+  for (int j = 0; j < P; ++j) keys[j] = row_of<T>(v.cache->k, v, (v.first + p + j) % v.cache->capacity);
   F sums[Q][P]{};
   for (int64_t i = 0; i < whole; i += kLanes) {
     F key[P];
@@ -214,7 +200,6 @@ void gather_some(float* y, const float* weights, const float* factors, const Vis
   int64_t slot = v.first % v.cache->capacity;
   for (int64_t p = 0; p < count; ++p) {
     const T* value = row_of<T>(v.cache->v, v, slot) + i;
-    if (i == 0) fetch<T>(v.cache->v, v, slot);
     F weight[Q];
     for (int n = 0; n < Q; ++n) weight[n] = broadcast(weights[n * count + p]);
     for (int b = 0; b < B; ++b) {

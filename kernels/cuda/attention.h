@@ -27,7 +27,7 @@ struct Attention {
 };
 
 __device__ inline int64_t slot_of(const Attention& a, int64_t position, int head) {
-  return (position % a.cache.capacity * a.heads.nkv + head) * a.heads.d;
+  return (int64_t{head} * a.cache.capacity + position % a.cache.capacity) * a.heads.d;
 }
 
 __device__ inline float cached(const void* cache, DType dtype, int64_t at) {

@@ -154,7 +154,7 @@ double fetch(const void* cache, DType dtype, int64_t at) {
 void Reference::attend(float* y, const float* x, const Tensor& q_norm, const Tensor& k_norm,
                        const KvCache& cache, const Heads& heads, const int32_t* position, int rows) {
   const int64_t d = heads.d, width = (heads.nq + 2 * int64_t{heads.nkv}) * d;
-  const auto slot = [&](int64_t p, int64_t head) { return (p % cache.capacity * heads.nkv + head) * d; };
+  const auto slot = [&](int64_t p, int64_t head) { return (head * cache.capacity + p % cache.capacity) * d; };
   check(heads.window > 0 ? heads.window - 1 + rows <= cache.capacity : *position + rows <= cache.capacity,
         Exit::internal, "attend: {} rows from position {} do not fit a cache of {}", rows, *position,
         cache.capacity);
