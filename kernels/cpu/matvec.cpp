@@ -354,8 +354,8 @@ int64_t sweep_tiles(float* out, int64_t stride, const Rows& x, int rows, const T
 // One activation row: memory is read as one stream, row after row (four or eight interleaved rows reached 52
 // to 63 % of the rate of a plain read, one prefetch of each line 70 to 85 %), and the sums across lanes are
 // taken kTile at a time (one at a time, rows of 1 KiB reached half of it). Int4 has two streams, which the
-// processor does not follow as well, and fetches each line twice: 54 to 66 % became 80 to 81 % where the
-// weights lie on pages of 4 KiB, 68 to 82 % became 81 to 90 % on huge ones.
+// processor does not follow as well, and fetches each line twice: 40 to 66 % became 56 to 81 % where the
+// weights lie on pages of 4 KiB, 68 to 84 % became 78 to 90 % on huge ones.
 template <class Format>
 int64_t row_in_turn(float* out, const Rows& x, const Tensor& w, int64_t first, int64_t count) {
   int64_t m = 0;
