@@ -57,13 +57,17 @@ TextCare text_care_of(const Arguments& args) {
   return care;
 }
 
+void check_speakable(const std::string& text) {
+  check(is_speakable(text), Exit::bad_input,
+        "text: nothing to speak: expected at least one letter, digit or symbol");
+}
+
 SpeechPlan plan_item(const TextCare& care, const std::string& text, const std::string& language,
                      const Model& model) {
   const size_t bad = first_invalid_utf8(text);
   check(bad == text.npos, Exit::bad_input, "text: invalid UTF-8 at byte {}", bad);
   check(text.find('\0') == text.npos, Exit::bad_input, "text: a NUL byte at byte {}", text.find('\0'));
-  check(is_speakable(text), Exit::bad_input,
-        "text: nothing to speak: expected at least one letter, digit or symbol");
+  check_speakable(text);
   if (care.rules.markup != Markup::ssml && static_cast<int64_t>(text.size()) > limits::kTextBytes)
     check_sentences(text, language);
   SpeechPlanRules rules = care.rules;

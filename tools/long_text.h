@@ -16,6 +16,8 @@ struct TextCare {  // read once per run
 };
 TextCare text_care_of(const Arguments& args);
 
+void check_speakable(const std::string& text);  // Exit::bad_input
+
 // Exit::bad_input when a sentence is longer than an item may be: such a text was not meant to be spoken.
 SpeechPlan plan_item(const TextCare& care, const std::string& text, const std::string& language,
                      const Model& model);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace tts {
 
@@ -110,7 +111,12 @@ void load_engine(Run& run) {
     run.log().detail(format("device memory: {}: {} bytes", entry.name, entry.bytes));
   if (choice.kind == "auto")
     run.log().say(format("device: {} ({}), {}; {}", device.kind, device.name, device.dtype, device.why));
-  if (!run.output.said.empty()) run.log().say(run.output.said);
+}
+
+// Once, when it is sure that there is something to write.
+void say_output(Run& run) {
+  const std::string said = std::exchange(run.output.said, {});
+  if (!said.empty()) run.log().say(said);
 }
 
 // Of items without a seed of their own: given, or drawn once; a job remembers what was drawn.
@@ -227,6 +233,8 @@ Exit do_item(Run& run, const Item& item, ResultSink& sink) {
   try {
     if (item.error) std::rethrow_exception(item.error);
     for (const std::string& note : item.notes) run.log().detail(item.where + note);
+    if (!run.args.has("raw-control-tokens")) check_speakable(item.text);
+    say_output(run);
     OutputPlan plan = run.output;
     if (run.joined) {
       check(!item.output, Exit::bad_input, "output: every item is written to --join {}, got '{}'",
@@ -325,6 +333,7 @@ int speak_codes(Run& run, const std::string& path) {
   TraceFile trace(run.args);
   const CodesFile codes = load_codes(path);
   load_engine(run);
+  say_output(run);
   const ModelConfig& config = run.engine().model().config;
   check_codes(codes, config.codec.groups, config.codec.codebook_size, path);
   const auto begin = Clock::now();
