@@ -81,39 +81,53 @@ DType quantised_format(std::string_view name, const Shape& shape, Quant quant) {
   return nibbles ? DType::int4_blocks : DType::int8_rows;
 }
 
-Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned) {
+Tensor quantise(const Tensor& matrix, DType dtype, Arena& arena) {
   const int64_t M = matrix.rows(), K = matrix.columns();
   const bool nibbles = dtype == DType::int4_blocks;
   const int64_t row_bytes = nibbles ? K / 2 : K, row_scales = nibbles ? K / kBlock : 1;
-  owned.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_bytes)));
-  std::byte* data = owned.back().get();
-  owned.push_back(
-      std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(M * row_scales) * sizeof(float)));
-  auto* scales = reinterpret_cast<float*>(owned.back().get());
-  in_parallel(M, [&](int64_t m) {
-    thread_local std::vector<float> row;
-    row.resize(static_cast<size_t>(K));
-    widen_row(row.data(), matrix, m);
-    if (nibbles) {
-      row_to_int4(reinterpret_cast<uint8_t*>(data + m * row_bytes), scales + m * row_scales, row.data(), K);
-    } else {
-      row_to_int8(reinterpret_cast<int8_t*>(data + m * row_bytes), scales + m, row.data(), K);
-    }
-  });
+  auto* data = arena.take<std::byte>("quantised weights", checked_mul(M, row_bytes, "quantised weights"));
+  auto* scales = arena.take<float>("their scales", checked_mul(M, row_scales, "scales"));
+  if (data != nullptr) {
+    in_parallel(M, [&](int64_t m) {
+      thread_local std::vector<float> row;
+      row.resize(static_cast<size_t>(K));
+      widen_row(row.data(), matrix, m);
+      if (nibbles) {
+        row_to_int4(reinterpret_cast<uint8_t*>(data + m * row_bytes), scales + m * row_scales, row.data(), K);
+      } else {
+        row_to_int8(reinterpret_cast<int8_t*>(data + m * row_bytes), scales + m, row.data(), K);
+      }
+    });
+  }
   return {.data = data, .dtype = dtype, .shape = {M, K}, .scales = scales};
 }
 
+Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned) {
+  Arena plan;
+  quantise(matrix, dtype, plan);
+  owned.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(plan.bytes())));
+  Arena arena(owned.back().get());
+  return quantise(matrix, dtype, arena);
+}
+
 void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,
-                    Quant quant, Owned& owned) {
+                    Quant quant, HostMemory& memory) {
   if (quant == Quant::none) return;
   const Trace trace("quantise");
-  const auto visit = [&](Tensor& tensor, std::string_view name, const Shape& shape) {
-    const DType dtype = quantised_format(name, shape, quant);
-    const bool done = tensor.dtype == DType::int8_rows || tensor.dtype == DType::int4_blocks;
-    if (dtype != DType::f32 && !done) tensor = quantise(tensor, dtype, owned);
+  const auto each_matrix = [&](const auto& use) {
+    const auto visit = [&](Tensor& tensor, std::string_view name, const Shape& shape) {
+      const DType dtype = quantised_format(name, shape, quant);
+      const bool done = tensor.dtype == DType::int8_rows || tensor.dtype == DType::int4_blocks;
+      if (dtype != DType::f32 && !done) use(tensor, dtype);
+    };
+    talker.each(config.talker, visit);
+    predictor.each(config, visit);
   };
-  talker.each(config.talker, visit);
-  predictor.each(config, visit);
+  Arena plan;
+  each_matrix([&](const Tensor& tensor, DType dtype) { quantise(tensor, dtype, plan); });
+  if (plan.bytes() == 0) return;  // all of them come from the file
+  Arena arena(memory.allocate(plan.bytes()));
+  each_matrix([&](Tensor& tensor, DType dtype) { tensor = quantise(tensor, dtype, arena); });
 }
 
 }  // namespace tts

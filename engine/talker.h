@@ -50,7 +50,7 @@ struct LanguageModel {
   std::vector<Tensor> predictor_rows;  // [K-1] what enters predictor passes: E0 .. E14, through the adapter
                                        // where there is one
   TextTable text;
-  Owned quantised;                     // host memory of what was quantised at load
+  HostMemory quantised;                // of what was quantised at load
 };
 
 // Room in the text table, and the scratch of its projection.

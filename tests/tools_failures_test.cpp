@@ -83,9 +83,13 @@ TEST_CASE("exit codes of what is refused, with the words") {
   }
   CHECK(files_in(folder.path()) == 1);
   CHECK(file_bytes(folder.file("bad.txt")) == "Hel\xff");
-  const Finished nothing = tts_gen({"-t", "...", "-m", kModel});
-  CHECK(nothing.exit == 3);
-  CHECK(!has(nothing.err, "no --output"));  // nowhere to write it is no news when there is nothing to write
+}
+
+TEST_CASE("where the audio goes is said only when there is something to speak") {
+  const Finished done = tts_gen({"-t", "...", "-m", kModel});
+  CHECK(done.exit == 3);
+  CHECK(has(done.err, "nothing to speak"));
+  CHECK(!has(done.err, "no --output"));
 }
 
 TEST_CASE("terminal escapes in text, names and paths are escaped") {
