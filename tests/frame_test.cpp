@@ -24,10 +24,11 @@ void set_schedule([[maybe_unused]] uint64_t seed) {  // a GPU has its own
 }
 
 std::vector<int32_t> codes_of(const std::shared_ptr<const Model>& model, const char* ablate,
-                              double* passes = nullptr) {
+                              double* passes = nullptr, const char* quant = "none") {
   DeviceChoice choice;
   choice.kind = std::string(Cuda::kind());
   choice.dtype = "f32";
+  choice.quant = quant;
   if (*ablate) choice.options.switches = parse_ablations(ablate);
   Engine engine(model, choice);
   SpeakRequest request = request_for(*model, "Hi.");
@@ -60,6 +61,16 @@ TEST_CASE("the persistent predictor draws the codes of the composed one under ev
     if (seed % 2) CHECK(passes == model->config.talker.groups - 1);
     else CHECK(passes <= model->config.talker.groups - 1);
   }
+}
+
+TEST_CASE("the persistent predictor draws the codes of the composed one from int8 weights") {
+  const std::shared_ptr<const Model> model = load_model(golden_model("tiny-base"));
+  if (!is_here<Cuda>()) return;
+  const std::vector<int32_t> composed = codes_of(model, "persistent_predictor", nullptr, "int8");
+  REQUIRE(composed.size() >= 2 * 16);
+  CHECK(composed != codes_of(model, "persistent_predictor"));
+  CHECK(codes_of(model, "parallel_predictor", nullptr, "int8") == composed);
+  CHECK(codes_of(model, "", nullptr, "int8") == composed);
 }
 
 #if defined(TTS_EMULATOR)
