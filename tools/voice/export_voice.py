@@ -19,6 +19,7 @@ import talker
 import train_talker
 
 UNUSED_LOGIT = 30.0
+SHARPEN = 4.0  # of the shipped voice
 
 
 @torch.no_grad()
@@ -81,7 +82,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "lm", "codec", "out"):
         parser.add_argument(name)
-    parser.add_argument("--sharpen", type=float, default=4.0)
+    parser.add_argument("--sharpen", type=float, default=SHARPEN)
     args = parser.parse_args()
     if os.path.abspath(args.out) != layout.TEMPLATE:
         shutil.copytree(

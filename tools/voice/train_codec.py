@@ -2,9 +2,10 @@
 """train_codec.py DATA OUT --deadline HH:MM: the codec decoder as a regression, codes to audio.
 
 The modules are the decoder classes of the official package; the codes are given, the codebooks are ordinary
-tables. Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it):
-  log magnitude + complex error over the root of the target magnitude (FFT 256, 512, 1024)
-  + 2 * log energies of mel bands
+tables. Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it), a weighted sum
+(--weights) of: log magnitude and complex error over the root of the target magnitude (FFT 256, 512, 1024), log
+energies of mel bands (FFT 512, 1024). The complex error teaches the phase, and where it cannot, it makes the
+sound weaker: its weight is for the first hours.
 """
 
 import argparse
@@ -17,14 +18,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import fast_layers
 import layout
 from schedule import minutes_until
 
 SAMPLES = 1920  # of a codec frame
 SIZES = (256, 512, 1024)  # of the spectra compared
 MEL_SIZES = (512, 1024)
-MEL_WEIGHT = 2.0
-VALIDATION = 6  # sentences at the end of every audio_SPEAKER.npz
+DRAWN = 0.75  # share of crops with the predictor's codes, where make_drawn.py made them
+VALIDATION = 24  # sentences at the end of every audio_SPEAKER.npz
 
 
 def decoder_classes():
@@ -162,14 +164,17 @@ class Audio:
         self.wave, self.codes, self.frames = z["wav"], z["codes"].astype(np.int64), z["fn"]
         self.begins = np.concatenate([[0], np.cumsum(self.frames)])
         self.rng = rng
+        drawn = os.path.join(os.path.dirname(path), os.path.basename(path).replace("audio_", "drawn_"))
+        self.drawn = np.load(drawn)["codes"].astype(np.int64) if os.path.exists(drawn) else None
 
-    def crop(self, sentence, start, length):
-        """Codes [16, length], waveform and mask of `length` frames, zeros behind the end of the sentence."""
+    def crop(self, sentence, start, length, drawn=False):
+        """Codes [16, length], waveform and mask of `length` frames, zeros behind the end of the sentence. drawn:
+        the predictor's codes."""
         end = min(start + length, self.frames[sentence])
         a, b, n = self.begins[sentence] + start, self.begins[sentence] + end, end - start
         codes = np.zeros((layout.GROUPS, length), np.int64)
         wave, mask = np.zeros(length * SAMPLES, np.float32), np.zeros(length * SAMPLES, np.float32)
-        codes[: layout.USED_GROUPS, :n] = self.codes[a:b].T
+        codes[: layout.USED_GROUPS, :n] = (self.drawn if drawn else self.codes)[a:b].T
         codes[1] = 0  # the pointer is never sound
         wave[: n * SAMPLES] = self.wave[a * SAMPLES : b * SAMPLES] / 32767.0
         mask[(0 if start == 0 else 2) * SAMPLES : n * SAMPLES] = 1
@@ -178,52 +183,42 @@ class Audio:
     def random_crop(self, length):
         k = self.rng.randint(len(self.frames) - VALIDATION)
         start = max(0, self.rng.randint(-2, max(1, self.frames[k] - length + 2)))
-        return self.crop(k, min(start, max(0, self.frames[k] - 4)), length)
+        drawn = self.drawn is not None and self.rng.rand() < DRAWN
+        return self.crop(k, min(start, max(0, self.frames[k] - 4)), length, drawn)
 
 
 def load_audio(data, rng):
     return {layout.speaker_of(p): Audio(p, rng) for p in sorted(glob.glob(data + "/audio_*.npz"))}
 
 
-def batch(audio, count, length, rng):
-    """Crops of all speakers, every speaker as often."""
-    crops = [audio[speaker].random_crop(length) for speaker in rng.choice(list(audio), count)]
+def batch(audio, shares, count, length, rng):
+    """Crops of all speakers; shares: how often each."""
+    crops = [audio[speaker].random_crop(length) for speaker in rng.choice(list(audio), count, p=shares)]
     return [torch.from_numpy(np.stack(x)) for x in zip(*crops)]
+
+
+def crops_of(own, drawn):
+    for k in range(len(own.frames) - VALIDATION, len(own.frames)):
+        crop = own.crop(k, 0, int(min(own.frames[k], 40)), drawn)
+        yield (torch.from_numpy(x)[None] for x in crop)
 
 
 @torch.no_grad()
 def validate(m, audio):
     found = []
     for speaker, own in audio.items():
-        values = []
-        for k in range(len(own.frames) - VALIDATION, len(own.frames)):
-            crop = own.crop(k, 0, int(min(own.frames[k], 40)))
-            codes, wave, mask = (torch.from_numpy(x)[None] for x in crop)
-            values.append(losses(m(codes).squeeze(1), wave, mask))
-        found.append("%s %s" % (speaker, torch.stack(values).mean(0).numpy().round(4)))
+        for drawn in (False, True) if own.drawn is not None else (False,):
+            values = [losses(m(codes).squeeze(1), wave, mask) for codes, wave, mask in crops_of(own, drawn)]
+            name = speaker + (" drawn" if drawn else "")
+            found.append("%s %s" % (name, torch.stack(values).mean(0).numpy().round(4)))
     return "; ".join(found)
 
 
-def fuse_snake_beta():
-    """One compiled kernel for the activation instead of nine passes over memory: steps take 30 % less
-    time."""
-    _, modeling = decoder_classes()
-    plain = modeling.SnakeBeta.forward
-
-    def snake_beta(x, alpha, beta):
-        return x + (1 / (beta.exp() + 1e-9))[None, :, None] * torch.sin(x * alpha.exp()[None, :, None]) ** 2
-
-    fused = torch.compile(snake_beta, dynamic=True)
-    modeling.SnakeBeta.forward = lambda s, x: (
-        fused(x, s.alpha, s.beta) if torch.is_grad_enabled() else plain(s, x)
-    )
-
-
-def train_step(m, opt, batch):
+def train_step(m, opt, batch, weights):
     codes, wave, mask = batch
     values = losses(m(codes).squeeze(1), wave, mask)
     opt.zero_grad(set_to_none=True)
-    (values[0] + values[1] + MEL_WEIGHT * values[2]).backward()
+    (values * weights).sum().backward()
     torch.nn.utils.clip_grad_norm_([p for p in m.parameters() if p.requires_grad], 1.0)
     opt.step()
     return values.detach().numpy()
@@ -237,6 +232,15 @@ def parse():
     parser.add_argument("--rate", type=float, default=7e-4)
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--frames", type=int, default=16, help="length of a crop")
+    parser.add_argument(
+        "--weights",
+        type=float,
+        nargs=3,
+        default=[1, 1, 2],
+        metavar=("LOG", "COMPLEX", "MEL"),
+        help="of the parts of the loss",
+    )
+    parser.add_argument("--often", help="speaker that is heard in two of three crops; without it all as often")
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--resume", help="codec.pt to continue from")
     parser.add_argument("--add", help="speaker that these weights do not know yet")
@@ -254,11 +258,13 @@ def main():
         m.load_state_dict(torch.load(args.resume))
     if args.add:
         add_speaker(m, args.add)
-    fuse_snake_beta()
+    fast_layers.install(decoder_classes()[1])
     trained = [p for p in m.parameters() if p.requires_grad]
     opt = torch.optim.AdamW(trained, lr=args.rate, betas=(0.8, 0.98), weight_decay=1e-3, fused=True)
     rng = np.random.RandomState(args.seed)
-    audio = load_audio(args.data, rng)
+    audio, weights = load_audio(args.data, rng), torch.tensor(args.weights)
+    shares = np.array([2.0 if speaker == args.often else 1.0 for speaker in audio])
+    shares /= shares.sum()
     budget, begin, step, mean = minutes_until(args.deadline) * 60, time.time(), 0, None
     saved = begin
     with open(args.out + "/codec.log", "a", buffering=1, encoding="utf-8") as log:
@@ -266,7 +272,7 @@ def main():
             cosine = 0.5 * (1 + math.cos(math.pi * (now - begin) / budget))
             for group in opt.param_groups:
                 group["lr"] = args.rate * min(1, (step + 1) / 30) * max(0.03, cosine)
-            values = train_step(m, opt, batch(audio, args.batch, args.frames, rng))
+            values = train_step(m, opt, batch(audio, shares, args.batch, args.frames, rng), weights)
             mean = values if mean is None else 0.97 * mean + 0.03 * values
             step += 1
             if step % 50 == 0:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """train_talker.py DATA OUT --deadline HH:MM: talker and predictor by teacher forcing.
 
-Loss: group 0 + 0.5 pointer + 0.125 * the other nine + 0.002 * logsumexp(group 0)^2; the last keeps the
+Loss: group 0 + 0.5 pointer + 0.125 pitch + --spectrum * the other eight + 0.002 * logsumexp(group 0)^2; the last keeps the
 logits near log probabilities, so that the repetition penalty of the published sampling stays harmless.
 The history is made noisy (corrupt): a model that learnt from true histories alone reads the next phone from
 the end of the last frame instead of from the text, and loses the words as soon as it hears its own samples.
@@ -26,11 +26,11 @@ HELD_BACK = 64  # sentences of the first shard of every speaker that only valida
 PART = 15000  # sentences per draw of batches
 
 
-def load(data):
+def load(data, shards="codes_*_??.npz"):
     """All shards: token ids, codes, speaker and rows per sentence; which sentences are for training; and per
     speaker which are for validation."""
     ids, codes, speakers, validation = [], [], [], {}
-    for path in sorted(glob.glob(data + "/codes_*_??.npz")):
+    for path in sorted(glob.glob(data + "/" + shards)):
         z, speaker = np.load(path), layout.speaker_of(path)
         ids += np.split(z["ids"], np.cumsum(z["idn"])[:-1])
         codes += np.split(z["codes"], np.cumsum(z["fn"])[:-1])
@@ -169,7 +169,13 @@ def parse():
         "--predicted", type=int, default=128, help="frames per batch that train the predictor"
     )
     parser.add_argument(
+        "--spectrum", type=float, default=0.125, help="weight of each of the groups 3 to 10 in the loss"
+    )
+    parser.add_argument(
         "--strong", type=float, default=0.8, help="largest share of foreign sounds in the history"
+    )
+    parser.add_argument(
+        "--bf16", action="store_true", help="matrix products in BF16: faster or slower, by processor"
     )
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--resume", help="lm.pt to continue from")
@@ -193,9 +199,9 @@ class Batches:
         return collate(self.data, self.queue.pop(), self.rng, strong)
 
 
-def train_step(m, opt, batch, predicted):
-    weights = torch.tensor([1, 0.5] + [0.125] * (USED - 2))
-    with torch.autocast("cpu", torch.bfloat16):
+def train_step(m, opt, batch, predicted, spectrum, bf16):
+    weights = torch.tensor([1, 0.5, 0.125] + [spectrum] * (USED - 3))
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         values, size = losses(m, batch, predicted)
     opt.zero_grad(set_to_none=True)
     ((values * weights).sum() + 2e-3 * size).backward()
@@ -230,7 +236,7 @@ def main():
             cosine = 0.5 * (1 + math.cos(math.pi * (now - begin) / budget))
             for group in opt.param_groups:
                 group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.02, cosine)
-            values = train_step(m, opt, source.next(args.strong), args.predicted)
+            values = train_step(m, opt, source.next(args.strong), args.predicted, args.spectrum, args.bf16)
             mean = values if mean is None else 0.98 * mean + 0.02 * values
             step += 1
             if step % 100 == 0:

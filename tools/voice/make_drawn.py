@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""make_drawn.py DATA LM.pt SPEAKER COUNT SHARD...: what the predictor would have said in the audio's frames.
+
+DATA/drawn_SPEAKER.npz: codes [frames, 11] of the same sentences as audio_SPEAKER.npz (make_audio.py with the same
+arguments). Group 0, pointer and pitch are the true ones, so sound and codes lie at the same time; groups 3 to 10
+are drawn as the shipped voice draws them. A codec that trains on them too learns what such codes mean.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import layout
+import talker
+import train_talker
+from export_voice import SHARPEN
+
+TEMPERATURE = 0.9  # of the published sampling
+TOP_K = 50
+ROWS = 6000  # of the talker per batch
+
+
+def attend(attention, x, cos, sin, past):
+    """One more row for every frame: x [frames, hidden]; past: keys and values so far, which grow."""
+    frames, width = len(x), attention.width
+    q = attention.q_norm(attention.q_proj(x).view(frames, attention.heads, width))
+    k = attention.k_norm(attention.k_proj(x).view(frames, attention.kv_heads, width))
+    v = attention.v_proj(x).view(frames, attention.kv_heads, width)
+    past.append((talker.rotate(k, cos, sin), v))
+    k, v = (torch.stack(z, 2) for z in zip(*past))  # [frames, kv heads, rows, width]
+    q = talker.rotate(q, cos, sin).view(frames, attention.kv_heads, -1, width)
+    y = (q @ k.transpose(2, 3) * width**-0.5).softmax(-1) @ v
+    return attention.o_proj(y.reshape(frames, -1))
+
+
+def draw(logits):
+    lowest = logits.topk(TOP_K).values[:, -1:]
+    return torch.multinomial(F.softmax(logits.masked_fill(logits < lowest, -torch.inf), -1), 1)[:, 0]
+
+
+@torch.no_grad()
+def drawn(m, hidden, true):
+    """Codes [frames, 11]: the true groups 0 to 2, then the predictor's own."""
+    stack, codes = m.talker.code_predictor.model, true.clone()
+    pasts = [[] for _ in stack.layers]
+    for row in range(train_talker.USED):
+        x = hidden if row == 0 else F.embedding(codes[:, row - 1], m.table(row - 1).weight)
+        cos, sin = stack.cos[row], stack.sin[row]
+        for layer, past in zip(stack.layers, pasts):
+            x = x + attend(layer.self_attn, layer.input_layernorm(x), cos, sin, past)
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        if row >= 3:
+            codes[:, row] = draw(m.head(row)(stack.norm(x)) * (SHARPEN / TEMPERATURE))
+    return codes
+
+
+@torch.no_grad()
+def draw_sentences(m, data, first, count, rng):
+    """The codes of `count` sentences from `first` on, one array each."""
+    out = [None] * count
+    for sentences in train_talker.batches(data["rows"], np.arange(first, first + count), ROWS, rng):
+        batch = train_talker.collate(data, sentences, rng)
+        where, labels = batch[4:]
+        hidden = m.talker.model(train_talker.talker_rows(m, *batch[:4]))[where[:, 0], where[:, 1]]
+        frames = labels[:, 1] >= 0
+        codes = drawn(m, hidden[frames], labels[frames]).numpy().astype(np.int16)
+        ends = np.cumsum([len(data["codes"][s]) for s in sentences])[:-1]
+        for s, own in zip(sentences, np.split(codes, ends)):
+            out[s - first] = own
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("data", "lm", "speaker"):
+        parser.add_argument(name)
+    parser.add_argument("count", type=int)
+    parser.add_argument("shards", nargs="+")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    m = talker.Talker()
+    m.load_state_dict(torch.load(args.lm))
+    rng, out = np.random.RandomState(0), []
+    for shard in args.shards:
+        data, _, _ = train_talker.load(args.data, "codes_%s_%s.npz" % (args.speaker, shard))
+        out += draw_sentences(m, data, 0, min(args.count, len(data["codes"])), rng)
+    codes = np.concatenate(out)
+    np.savez("%s/drawn_%s.npz" % (args.data, args.speaker), codes=codes)
+    true = np.load("%s/audio_%s.npz" % (args.data, args.speaker))["codes"]
+    assert true.shape == codes.shape and (true[:, :3] == codes[:, :3]).all(), "not the sentences of the audio"
+    print("share of equal codes by group:", (true == codes).mean(0).round(3))
+
+
+if __name__ == "__main__":
+    main()
