@@ -1,5 +1,6 @@
 """Letters and phones: which character of the text is being spoken in every 40 ms slot."""
 
+import json
 import math
 
 FIRST_COST = {0: 3.0, 1: 1.0, 2: 4.0}  # before anything was counted: one phone per letter is likely
@@ -12,6 +13,19 @@ class Aligner:
 
     def __init__(self):
         self.costs = {}
+
+    def save(self, path):
+        costs = {letter: {" ".join(p): c for p, c in table.items()} for letter, table in self.costs.items()}
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(costs, f, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, path):
+        aligner = cls()
+        with open(path, encoding="utf-8") as f:
+            for letter, table in json.load(f).items():
+                aligner.costs[letter] = {tuple(p.split()): c for p, c in table.items()}
+        return aligner
 
     def cost(self, letter, phones):
         if len(phones) == 3:

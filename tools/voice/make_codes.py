@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make_codes.py DATA: Flite's records (SPEAKER_NN.bin of the text sh_NN) -> codes_SPEAKER_NN.npz.
 
-DATA/vq.npz (the quantiser), DATA/move_SPEAKER.npz (to the space of the reference speaker) and DATA/align.pkl
+DATA/vq.npz (the quantiser), DATA/move_SPEAKER.npz (to the space of the reference speaker) and DATA/align.json
 are fitted when they do not exist: codes of another quantiser mean something else, so whoever continues from
 existing weights puts its files there first.
 codes_SPEAKER_NN.npz: ids, idn (text tokens and their number per sentence), codes [frames, 11], fn (frames per
@@ -12,7 +12,6 @@ frame: the distance between the talker's rows of frame and token.
 import glob
 import itertools
 import os
-import pickle
 import sys
 
 import numpy as np
@@ -111,11 +110,9 @@ def main():
             data + "/vq.npz",
             **quantiser.fit(map(features_of, itertools.islice(speech.read_dump(shards[0]), 2500)))
         )
-    if not os.path.exists(data + "/align.pkl"):
-        with open(data + "/align.pkl", "wb") as f:
-            pickle.dump(Aligner().fit(words_of(speech.read_dump(shards[0]))), f)
-    with open(data + "/align.pkl", "rb") as f:
-        aligner = pickle.load(f)
+    if not os.path.exists(data + "/align.json"):
+        Aligner().fit(words_of(speech.read_dump(shards[0]))).save(data + "/align.json")
+    aligner = Aligner.load(data + "/align.json")
     tables, moves = dict(np.load(data + "/vq.npz")), load_moves(data)
     for path in shards + sorted(set(glob.glob(data + "/*_??.bin")) - set(shards)):
         out = "%s/codes_%s.npz" % (data, os.path.basename(path)[:-4])

@@ -3,7 +3,7 @@
 
 DATA/drawn_SPEAKER.npz: codes [frames, 11] of the same sentences as audio_SPEAKER.npz (make_audio.py with the same
 arguments). Group 0, pointer and pitch are the true ones, so sound and codes lie at the same time; groups 3 to 10
-are drawn as the shipped voice draws them. A codec that trains on them too learns what such codes mean.
+are the likeliest. A codec that trains on them too learns what such codes mean.
 """
 
 import argparse
@@ -12,13 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import layout
 import talker
 import train_talker
-from export_voice import SHARPEN
 
-TEMPERATURE = 0.9  # of the published sampling
-TOP_K = 50
 ROWS = 6000  # of the talker per batch
 
 
@@ -35,11 +31,6 @@ def attend(attention, x, cos, sin, past):
     return attention.o_proj(y.reshape(frames, -1))
 
 
-def draw(logits):
-    lowest = logits.topk(TOP_K).values[:, -1:]
-    return torch.multinomial(F.softmax(logits.masked_fill(logits < lowest, -torch.inf), -1), 1)[:, 0]
-
-
 @torch.no_grad()
 def drawn(m, hidden, true):
     """Codes [frames, 11]: the true groups 0 to 2, then the predictor's own."""
@@ -52,7 +43,7 @@ def drawn(m, hidden, true):
             x = x + attend(layer.self_attn, layer.input_layernorm(x), cos, sin, past)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         if row >= 3:
-            codes[:, row] = draw(m.head(row)(stack.norm(x)) * (SHARPEN / TEMPERATURE))
+            codes[:, row] = m.head(row)(stack.norm(x)).argmax(1)
     return codes
 
 
@@ -80,7 +71,6 @@ def main():
     parser.add_argument("shards", nargs="+")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
     m = talker.Talker()
     m.load_state_dict(torch.load(args.lm))
     rng, out = np.random.RandomState(0), []
