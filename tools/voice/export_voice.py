@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """export_voice.py DATA LM.pt CODEC.pt OUT: write the model directory, weights as BF16.
 
-Configuration, tokenizer and texts are copied from flite-en/. The output heads are multiplied by `sharpened`, so
-that the published temperature 0.9 acts like a lower one; greedy decoding does not change.
+Configuration, tokenizer and texts are copied from flite-en/. The output heads are multiplied by `sharpened`,
+so that the published temperature 0.9 acts like a lower one; greedy decoding does not change.
 """
 
 import argparse
@@ -22,8 +22,8 @@ LEAST_UNUSED_LOGIT = 10.0  # of code 0 in the unused groups; the others have its
 
 
 def sharpened(group):
-    """The temperature acts like 0.22 for sound, pointer and pitch, like 0.06 for the spectrum: the codec was trained
-    on its likeliest codes (make_drawn.py). Powers of two, exact in BF16."""
+    """The temperature acts like 0.22 for sound, pointer and pitch, like 0.06 for the spectrum: the codec was
+    trained on its likeliest codes (make_drawn.py). Powers of two, exact in BF16."""
     return 4.0 if group < 3 else 16.0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The codec's causal convolutions and its activation for training on one core: fast_layers.cpp behind autograd.
+"""fast_layers.py: the codec's convolutions and activation, trained on one core: fast_layers.cpp in autograd.
 
 install() puts them into the decoder classes of the official package; run as a program it compares every shape
 of the codec with PyTorch's own, values and gradients, and prints the times of both.
@@ -133,10 +133,20 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     for channels, samples in ((12, 30720), (24, 10240), (48, 2560), (96, 512)):
-        for outputs, taps, dilation in ((channels, 7, 1), (channels, 7, 3), (channels, 7, 9), (channels, 1, 1), (1, 7, 1)):
+        for outputs, taps, dilation in (
+            (channels, 7, 1),
+            (channels, 7, 3),
+            (channels, 7, 9),
+            (channels, 1, 1),
+            (1, 7, 1),
+        ):
             if outputs == 1 and channels != 12:
                 continue
-            x, w, b = torch.randn(6, channels, samples), torch.randn(outputs, channels, taps), torch.randn(outputs)
+            x, w, b = (
+                torch.randn(6, channels, samples),
+                torch.randn(outputs, channels, taps),
+                torch.randn(outputs),
+            )
             inputs = [z.requires_grad_() for z in (x, w, b)]
             compare(
                 "%d to %d, %d taps, dilation %d" % (channels, outputs, taps, dilation),

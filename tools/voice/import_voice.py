@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """import_voice.py VOICE OUT: the weights of a model directory as OUT/lm.pt and OUT/codec.pt, for --resume.
 
-The reverse of export_voice.py. The heads of the unused groups keep what the export put there: nothing trains or reads
-them.
+The reverse of export_voice.py. The heads of the unused groups keep what the export put there: nothing trains
+or reads them.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 """make_audio.py DATA SPEAKER COUNT SHARD...: a training set of the codec, audio_SPEAKER.npz.
 
 wav (int16), codes, fn (frames per sentence).
-The first COUNT sentences of every shard, rendered from Flite's unquantised tracks; 4000 are about three hours.
+The first COUNT sentences of every shard, rendered from Flite's unquantised tracks; 4000 are about three
+hours.
 """
 
 import sys
@@ -36,7 +37,9 @@ def main():
     pairs = [pair for shard in shards for pair in render(data, speaker, count, shard, bands)]
     waves, codes = zip(*pairs)
     frames = [len(c) for c in codes]
-    np.savez("%s/audio_%s.npz" % (data, speaker), wav=np.concatenate(waves), codes=np.concatenate(codes), fn=frames)
+    np.savez(
+        "%s/audio_%s.npz" % (data, speaker), wav=np.concatenate(waves), codes=np.concatenate(codes), fn=frames
+    )
     print("%d sentences, %.0f minutes" % (len(frames), sum(frames) * 0.08 / 60))
 
 

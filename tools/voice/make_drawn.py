@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """make_drawn.py DATA LM.pt SPEAKER COUNT SHARD...: what the predictor would have said in the audio's frames.
 
-DATA/drawn_SPEAKER.npz: codes [frames, 11] of the same sentences as audio_SPEAKER.npz (make_audio.py with the same
-arguments). Group 0, pointer and pitch are the true ones, so sound and codes lie at the same time; groups 3 to 10
-are the likeliest. A codec that trains on them too learns what such codes mean.
+DATA/drawn_SPEAKER.npz: codes [frames, 11] of the same sentences as audio_SPEAKER.npz (make_audio.py with the
+same arguments). Group 0, pointer and pitch are the true ones, so sound and codes lie at the same time; groups
+3 to 10 are the likeliest. A codec that trains on them too learns what such codes mean.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 """train_codec.py DATA OUT --deadline HH:MM: the codec decoder as a regression, codes to audio.
 
 The modules are the decoder classes of the official package; the codes are given, the codebooks are ordinary
-tables. Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it), a weighted sum
-(--weights) of: log magnitude and complex error over the root of the target magnitude (FFT 256, 512, 1024), log
-energies of mel bands (FFT 512, 1024). The complex error teaches the phase, and where it cannot, it makes the
-sound weaker: its weight is for the first hours.
+tables. Loss, on pre-emphasised audio without the first two frames of a crop (their past is not in it), a
+weighted sum (--weights) of: log magnitude and complex error over the root of the target magnitude (FFT 256,
+512, 1024), log energies of mel bands (FFT 512, 1024). The complex error teaches the phase, and where it
+cannot, it makes the sound weaker: its weight is for the first hours.
 """
 
 import argparse
@@ -168,8 +168,8 @@ class Audio:
         self.drawn = np.load(drawn)["codes"].astype(np.int64) if os.path.exists(drawn) else None
 
     def crop(self, sentence, start, length, drawn=False):
-        """Codes [16, length], waveform and mask of `length` frames, zeros behind the end of the sentence. drawn:
-        the predictor's codes."""
+        """Codes [16, length], waveform and mask of `length` frames, zeros behind the end of the sentence.
+        drawn: the predictor's codes."""
         end = min(start + length, self.frames[sentence])
         a, b, n = self.begins[sentence] + start, self.begins[sentence] + end, end - start
         codes = np.zeros((layout.GROUPS, length), np.int64)
@@ -240,7 +240,9 @@ def parse():
         metavar=("LOG", "COMPLEX", "MEL"),
         help="of the parts of the loss",
     )
-    parser.add_argument("--often", help="speaker that is heard in two of three crops; without it all as often")
+    parser.add_argument(
+        "--often", help="speaker that is heard in two of three crops; without it all as often"
+    )
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--resume", help="codec.pt to continue from")
     parser.add_argument("--add", help="speaker that these weights do not know yet")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """train_talker.py DATA OUT --deadline HH:MM: talker and predictor by teacher forcing.
 
-Loss: group 0 + 0.5 pointer + 0.125 pitch + --spectrum * the other eight + 0.002 * logsumexp(group 0)^2; the last keeps the
-logits near log probabilities, so that the repetition penalty of the published sampling stays harmless.
+Loss: group 0 + 0.5 pointer + 0.125 pitch + --spectrum * the other eight + 0.002 * logsumexp(group 0)^2; the
+last keeps the logits near log probabilities, so that the repetition penalty of the published sampling stays
+harmless.
 The history is made noisy (corrupt): a model that learnt from true histories alone reads the next phone from
 the end of the last frame instead of from the text, and loses the words as soon as it hears its own samples.
 """
