@@ -24,7 +24,9 @@ constexpr size_t kShortLine{
 constexpr size_t kSpeechReach{8};  // characters between a Chinese quotation and its verb of speech
 
 bool one_of(char16_t c, std::u16string_view set) { return set.find(c) != set.npos; }
-bool is_newline(char16_t c) { return one_of(c, u"\n\r\u0085\u2028\u2029\u000b\u000c"); }
+bool is_newline(char16_t c) {
+  return c < 0x80 ? c >= u'\n' && c <= u'\r' : one_of(c, u"\u0085\u2028\u2029");
+}
 bool is_terminator(char16_t c) {
   return one_of(c, u".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u0964\u203c\u2047\u2048\u2049\u061f\u06d4");
 }
@@ -180,10 +182,14 @@ class Splitter {
     return is_sentence_end(gap);
   }
 
-  // Where the text of the line that holds `at` begins.
+  // Where the text of the line that holds `at` begins. The questions go forward through the text, so the
+  // line of the last one is the place to look from; a search each time is slow where every line is short.
   size_t line_begin(size_t at) const {
-    const auto behind = std::upper_bound(lines_.begin(), lines_.end(), at);
-    return behind == lines_.begin() ? at : *(behind - 1);
+    if (lines_.empty() || lines_[0] > at) return at;
+    if (lines_[line_] > at)
+      line_ = static_cast<size_t>(std::upper_bound(lines_.begin(), lines_.end(), at) - lines_.begin()) - 1;
+    while (line_ + 1 < lines_.size() && lines_[line_ + 1] <= at) ++line_;
+    return lines_[line_];
   }
 
   std::vector<size_t> line_begins() const {
@@ -429,6 +435,7 @@ class Splitter {
   std::string_view language_;
   std::vector<bool> inside_;
   std::vector<size_t> lines_;
+  mutable size_t line_{0};  // of lines_, the one that was asked for last
 };
 
 }  // namespace

@@ -55,7 +55,10 @@ bool is_upper(char16_t c) { return u_isupper(c) || u_istitle(c); }
 bool is_lower(char16_t c) { return u_islower(c); }
 bool is_letter(char16_t c) { return u_isalpha(c); }
 bool is_digit(char16_t c) { return u_isdigit(c); }
-bool is_space(char16_t c) { return u_isUWhiteSpace(c); }
+// ASCII apart: splitting asks several times for every character, and the tables of ICU took a seventh of its time.
+bool is_space(char16_t c) {
+  return c < 0x80 ? c == u' ' || (c >= u'\t' && c <= u'\r') : static_cast<bool>(u_isUWhiteSpace(c));
+}
 bool is_ideographic(char16_t c) {
   return (c >= 0x1100 && c <= 0x11ff) || (c >= 0x3005 && c <= 0x3007) || (c >= 0x3041 && c <= 0x318f) ||
          (c >= 0x31f0 && c <= 0x31ff) || (c >= 0x3400 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7a3) ||
