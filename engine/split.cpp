@@ -24,9 +24,7 @@ constexpr size_t kShortLine{
 constexpr size_t kSpeechReach{8};  // characters between a Chinese quotation and its verb of speech
 
 bool one_of(char16_t c, std::u16string_view set) { return set.find(c) != set.npos; }
-bool is_newline(char16_t c) {
-  return c < 0x80 ? c >= u'\n' && c <= u'\r' : one_of(c, u"\u0085\u2028\u2029");
-}
+bool is_newline(char16_t c) { return c < 0x80 ? c >= u'\n' && c <= u'\r' : one_of(c, u"\u0085\u2028\u2029"); }
 bool is_terminator(char16_t c) {
   return one_of(c, u".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u0964\u203c\u2047\u2048\u2049\u061f\u06d4");
 }
