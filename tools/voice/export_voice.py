@@ -51,7 +51,7 @@ def unused_direction(m, data):
         v = v + 0.02 * weak.mean(0)
     products = y @ (v / v.norm())
     print("unused groups: smallest logit / mean %.2f" % (products.min() / products.mean()).item())
-    assert products.min() > 0
+    assert products.min() > 0, "no direction suits every output of the unused groups"
     return v / v.norm() / products.min()
 
 

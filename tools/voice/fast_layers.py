@@ -19,10 +19,10 @@ FLAGS = "-O3 -march=native -mprefer-vector-width=512 -ffast-math -shared -fPIC -
 
 
 def build():
-    folder = tempfile.mkdtemp()
-    path = os.path.join(folder, "fast_layers.so")
-    subprocess.run(["g++", *FLAGS, "-o", path, os.path.join(HERE, "fast_layers.cpp")], check=True)
-    return ctypes.CDLL(path)
+    with tempfile.TemporaryDirectory() as folder:  # what is loaded needs its file no more
+        path = os.path.join(folder, "fast_layers.so")
+        subprocess.run(["g++", *FLAGS, "-o", path, os.path.join(HERE, "fast_layers.cpp")], check=True)
+        return ctypes.CDLL(path)
 
 
 LIBRARY = build()

@@ -48,10 +48,10 @@ def drawn(m, hidden, true):
 
 
 @torch.no_grad()
-def draw_sentences(m, data, first, count, rng):
-    """The codes of `count` sentences from `first` on, one array each."""
+def draw_sentences(m, data, count, rng):
+    """The codes of the first `count` sentences, one array each."""
     out = [None] * count
-    for sentences in train_talker.batches(data["rows"], np.arange(first, first + count), ROWS, rng):
+    for sentences in train_talker.batches(data["rows"], np.arange(count), ROWS, rng):
         batch = train_talker.collate(data, sentences, rng)
         where, labels = batch[4:]
         hidden = m.talker.model(train_talker.talker_rows(m, *batch[:4]))[where[:, 0], where[:, 1]]
@@ -59,7 +59,7 @@ def draw_sentences(m, data, first, count, rng):
         codes = drawn(m, hidden[frames], labels[frames]).numpy().astype(np.int16)
         ends = np.cumsum([len(data["codes"][s]) for s in sentences])[:-1]
         for s, own in zip(sentences, np.split(codes, ends)):
-            out[s - first] = own
+            out[s] = own
     return out
 
 
@@ -76,7 +76,7 @@ def main():
     rng, out = np.random.RandomState(0), []
     for shard in args.shards:
         data, _, _ = train_talker.load(args.data, "codes_%s_%s.npz" % (args.speaker, shard))
-        out += draw_sentences(m, data, 0, min(args.count, len(data["codes"])), rng)
+        out += draw_sentences(m, data, min(args.count, len(data["codes"])), rng)
     codes = np.concatenate(out)
     np.savez("%s/drawn_%s.npz" % (args.data, args.speaker), codes=codes)
     true = np.load("%s/audio_%s.npz" % (args.data, args.speaker))["codes"]

@@ -166,6 +166,7 @@ class Audio:
         self.rng = rng
         drawn = os.path.join(os.path.dirname(path), os.path.basename(path).replace("audio_", "drawn_"))
         self.drawn = np.load(drawn)["codes"].astype(np.int64) if os.path.exists(drawn) else None
+        assert self.drawn is None or len(self.drawn) == len(self.codes), "%s is of other audio" % drawn
 
     def crop(self, sentence, start, length, drawn=False):
         """Codes [16, length], waveform and mask of `length` frames, zeros behind the end of the sentence.
