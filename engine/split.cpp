@@ -12,6 +12,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <algorithm>
+#include <array>
 
 namespace tts {
 
@@ -23,32 +24,51 @@ constexpr size_t kShortLine{
     45};  // columns: a shorter line without a full stop was not wrapped, it ends there
 constexpr size_t kSpeechReach{8};  // characters between a Chinese quotation and its verb of speech
 
+// What the rules ask of every character, one bit each, instead of a search through a list each time: a third
+// of the time of a megabyte.
+enum Class : uint8_t {
+  kTerminator = 1,
+  kWideTerminator = 2,
+  kCloser = 4,
+  kWideCloser = 8,
+  kCertainCloser = 16,
+  kOpener = 32,
+  kDash = 64,
+  kContinuation = 128
+};
+constexpr auto kClasses = [] {
+  std::array<uint8_t, 0x10000> all{};
+  const auto add = [&](Class kind, std::u16string_view characters) {
+    for (const char16_t c : characters) all[c] |= kind;
+  };
+  add(kTerminator, u".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u0964\u203c\u2047\u2048\u2049\u061f\u06d4");
+  add(kWideTerminator, u"\u3002\uff01\uff1f\uff0e\uff61");
+  add(kCloser, u"\"')]}\u00bb\u2019\u201d\u203a\u300d\u300f\u3011\u300b\u3009\uff09\uff3d\u201c*_");
+  add(kWideCloser, u"\u300d\u300f\u3011\u300b\u3009\uff09\uff3d\u201d\u2019");
+  add(kCertainCloser, u")]}\u00bb\u201d\u203a\u300d\u300f\u3011\u300b\u3009\uff09\uff3d");
+  add(kOpener,
+      u"\"'([{\u00ab\u2018\u201c\u201e\u201a\u2039\u300c\u300e\u3010\u300a\u3008\uff08\u00a1\u00bf*_");
+  add(kDash, u"-\u2010\u2011\u2012\u2013\u2014\u2015\u2212");
+  add(kContinuation, u",;:\uff0c\u3001\uff1b\uff1a");
+  return all;
+}();
+
+bool is_terminator(char16_t c) { return (kClasses[c] & kTerminator) != 0; }
+bool is_wide_terminator(char16_t c) { return (kClasses[c] & kWideTerminator) != 0; }
+bool is_closer(char16_t c) { return (kClasses[c] & kCloser) != 0; }
+bool is_wide_closer(char16_t c) { return (kClasses[c] & kWideCloser) != 0; }
+bool is_certain_closer(char16_t c) { return (kClasses[c] & kCertainCloser) != 0; }
+bool is_opener(char16_t c) { return (kClasses[c] & kOpener) != 0; }
+bool is_dash(char16_t c) { return (kClasses[c] & kDash) != 0; }
+bool is_continuation(char16_t c) { return (kClasses[c] & kContinuation) != 0; }
+
 bool one_of(char16_t c, std::u16string_view set) { return set.find(c) != set.npos; }
 bool is_newline(char16_t c) { return c < 0x80 ? c >= u'\n' && c <= u'\r' : one_of(c, u"\u0085\u2028\u2029"); }
-bool is_terminator(char16_t c) {
-  return one_of(c, u".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u0964\u203c\u2047\u2048\u2049\u061f\u06d4");
-}
-bool is_wide_terminator(char16_t c) { return one_of(c, u"\u3002\uff01\uff1f\uff0e\uff61"); }
-bool is_closer(char16_t c) {
-  return one_of(c, u"\"')]}\u00bb\u2019\u201d\u203a\u300d\u300f\u3011\u300b\u3009\uff09\uff3d\u201c*_");
-}
-bool is_wide_closer(char16_t c) {
-  return one_of(c, u"\u300d\u300f\u3011\u300b\u3009\uff09\uff3d\u201d\u2019");
-}
-bool is_certain_closer(char16_t c) {
-  return one_of(c, u")]}\u00bb\u201d\u203a\u300d\u300f\u3011\u300b\u3009\uff09\uff3d");
-}
-bool is_opener(char16_t c) {
-  return one_of(
-      c, u"\"'([{\u00ab\u2018\u201c\u201e\u201a\u2039\u300c\u300e\u3010\u300a\u3008\uff08\u00a1\u00bf*_");
-}
-bool is_dash(char16_t c) { return one_of(c, u"-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"); }
-bool is_continuation(char16_t c) { return one_of(c, u",;:\uff0c\u3001\uff1b\uff1a"); }
 
 std::u16string_view closing_bracket(char16_t open) {
   constexpr std::u16string_view kOpen{u"([{\u300c\u300e\u3010\u300a\u3008\uff08"},
       kClose{u")]}\u300d\u300f\u3011\u300b\u3009\uff09"};
-  const size_t at = kOpen.find(open);
+  const size_t at = is_opener(open) ? kOpen.find(open) : kOpen.npos;
   return at == kOpen.npos ? std::u16string_view() : kClose.substr(at, 1);
 }
 

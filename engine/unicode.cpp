@@ -54,9 +54,9 @@ std::string to_narrow(std::u16string_view units) {
 bool is_upper(char16_t c) { return u_isupper(c) || u_istitle(c); }
 bool is_lower(char16_t c) { return u_islower(c); }
 bool is_letter(char16_t c) { return u_isalpha(c); }
-bool is_digit(char16_t c) { return u_isdigit(c); }
 // ASCII apart: splitting asks several times for every character, and the tables of ICU took a seventh of its
 // time.
+bool is_digit(char16_t c) { return c < 0x80 ? c >= u'0' && c <= u'9' : static_cast<bool>(u_isdigit(c)); }
 bool is_space(char16_t c) {
   return c < 0x80 ? c == u' ' || (c >= u'\t' && c <= u'\r') : static_cast<bool>(u_isUWhiteSpace(c));
 }
