@@ -15,6 +15,7 @@
 #include <flite/flite.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +36,13 @@ static void dump_bands(const cst_cg_db *db)
 {
     static int done;
     const char *path = getenv("FLITE_DUMP_BANDS");
-    if (done || !path) return;
+    if (done || !path || !*path) return;
     done = 1;
     FILE *f = fopen(path, "w");
+    if (!f) {
+        fprintf(stderr, "FLITE_DUMP_BANDS: %s: %s\n", path, strerror(errno));
+        exit(1);
+    }
     for (int i = 0; i < db->ME_num; i++) {
         for (int k = 0; k < db->ME_order; k++) fprintf(f, "%.9g ", db->me_h[i][k]);
         fprintf(f, "\n");
