@@ -3,15 +3,21 @@
 
 DATA/drawn_SPEAKER.npz: codes [frames, 11] of the same sentences as audio_SPEAKER.npz (make_audio.py with the
 same arguments). Group 0, pointer and pitch are the true ones, so sound and codes lie at the same time; groups
-3 to 10 are the likeliest. A codec that trains on them too learns what such codes mean.
+3 to 10 are the likeliest. A codec that trains on them too learns what such codes mean: the mean of the true
+sounds in whose place they were said. With --literal it learns what they say: DATA/audio_SPEAKER.npz is then
+written anew, the drawn codes and their own sound through the training vocoder.
 """
 
 import argparse
+import os
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+import make_codes
+import quantiser
+import speech
 import talker
 import train_talker
 
@@ -63,25 +69,46 @@ def draw_sentences(m, data, count, rng):
     return out
 
 
+def write_literal(data, speaker, sentences):
+    """audio_SPEAKER.npz: these codes, and as audio exactly what they say."""
+    tables, bands = dict(np.load(data + "/vq.npz")), speech.load_bands(data + "/me.txt")
+    move = make_codes.load_moves(data)[speaker]
+    waves = []
+    for codes in sentences:
+        grid, cycles = quantiser.decode(tables, codes)
+        wave = speech.vocode(speech.from_reference(grid, move), cycles, bands)
+        waves.append((wave * 32767).clip(-32768, 32767).astype(np.int16))
+    path, frames = "%s/audio_%s.npz" % (data, speaker), [len(codes) for codes in sentences]
+    if os.path.exists(drawn := "%s/drawn_%s.npz" % (data, speaker)):
+        os.remove(drawn)  # codes for the audio that is replaced here
+    np.savez(path, wav=np.concatenate(waves), codes=np.concatenate(sentences), fn=frames)
+    print("%s: %d sentences, %.0f minutes" % (path, len(frames), sum(frames) * 0.08 / 60))
+
+
+def write_drawn(data, speaker, sentences):
+    codes = np.concatenate(sentences)
+    np.savez("%s/drawn_%s.npz" % (data, speaker), codes=codes)
+    true = np.load("%s/audio_%s.npz" % (data, speaker))["codes"]
+    assert true.shape == codes.shape and (true[:, :3] == codes[:, :3]).all(), "not the sentences of the audio"
+    print("share of equal codes by group:", (true == codes).mean(0).round(3))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "lm", "speaker"):
         parser.add_argument(name)
     parser.add_argument("count", type=int)
     parser.add_argument("shards", nargs="+")
+    parser.add_argument("--literal", action="store_true", help="write audio of these codes")
     args = parser.parse_args()
     torch.set_num_threads(1)
     m = talker.Talker()
     m.load_state_dict(torch.load(args.lm))
-    rng, out = np.random.RandomState(0), []
+    rng, sentences = np.random.RandomState(0), []
     for shard in args.shards:
         data, _, _ = train_talker.load(args.data, "codes_%s_%s.npz" % (args.speaker, shard))
-        out += draw_sentences(m, data, min(args.count, len(data["codes"])), rng)
-    codes = np.concatenate(out)
-    np.savez("%s/drawn_%s.npz" % (args.data, args.speaker), codes=codes)
-    true = np.load("%s/audio_%s.npz" % (args.data, args.speaker))["codes"]
-    assert true.shape == codes.shape and (true[:, :3] == codes[:, :3]).all(), "not the sentences of the audio"
-    print("share of equal codes by group:", (true == codes).mean(0).round(3))
+        sentences += draw_sentences(m, data, min(args.count, len(data["codes"])), rng)
+    (write_literal if args.literal else write_drawn)(args.data, args.speaker, sentences)
 
 
 if __name__ == "__main__":
