@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""recognise.py FOLDER [-v] [--beginnings N]: word error rate of FOLDER/000.wav, 001.wav ... against sentences.txt.
+"""recognise.py FOLDER [-v] [--beginnings N]: word error rate of FOLDER/000.wav ... against sentences.txt.
 
 The recogniser is PocketSphinx with the acoustic and language model en-us of its Python package; it knows
 nothing of this voice. Every file is resampled to 16 kHz, levelled to a peak of 0.5, with 0.2 s of silence
