@@ -70,12 +70,17 @@ def talker_tensors(path, data):
     return out
 
 
-def write_weights(tensors, name, out):
-    """The same tensors with the same shapes as in the template, or an error."""
-    with safe_open(os.path.join(layout.TEMPLATE, name), "pt") as f:
+def codec_tensors(path):
+    """Those of the template, with the same shapes, or an error; the talker's are those of its configuration."""
+    out = {"decoder." + k: v for k, v in torch.load(path).items()}
+    with safe_open(os.path.join(layout.TEMPLATE, "speech_tokenizer", "model.safetensors"), "pt") as f:
         wanted = {k: list(f.get_slice(k).get_shape()) for k in f.keys()}
-    given = {k: list(v.shape) for k, v in tensors.items()}
+    given = {k: list(v.shape) for k, v in out.items()}
     assert given == wanted, {k for k in given.keys() | wanted.keys() if given.get(k) != wanted.get(k)}
+    return out
+
+
+def write_weights(tensors, name, out):
     path = os.path.join(out, name)
     save_file(
         {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"}
@@ -93,8 +98,7 @@ def main():
             layout.TEMPLATE, args.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors")
         )
     write_weights(talker_tensors(args.lm, args.data), "model.safetensors", args.out)
-    codec = {"decoder." + k: v for k, v in torch.load(args.codec).items()}
-    write_weights(codec, "speech_tokenizer/model.safetensors", args.out)
+    write_weights(codec_tensors(args.codec), "speech_tokenizer/model.safetensors", args.out)
 
 
 if __name__ == "__main__":

@@ -216,6 +216,21 @@ def add_speaker(m, name):
     m.table(2).weight[pitch : pitch + layout.PITCH_CODES] += who
 
 
+@torch.no_grad()
+def load_widened(m, weights):
+    """Weights whose MLPs may be narrower than those of m: the new units start random and unheard, so m
+    computes what the weights did."""
+    wide = m.state_dict()
+    for name, narrow in weights.items():
+        if narrow.shape != wide[name].shape:
+            assert ".mlp." in name, "%s: expected %s, got %s" % (name, wide[name].shape, narrow.shape)
+            if "down_proj" in name:
+                wide[name].zero_()
+            wide[name][: narrow.shape[0], : narrow.shape[1]] = narrow
+        else:
+            wide[name].copy_(narrow)
+
+
 def point_at_text(attention, kv_head, offsets, measures):
     """The three query heads of one key head look at the tokens `offsets` after the one being spoken. On the
     BOS row,

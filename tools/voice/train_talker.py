@@ -25,6 +25,7 @@ from schedule import minutes_until
 USED = layout.USED_GROUPS
 HELD_BACK = 64  # sentences of the first shard of every speaker that only validate
 PART = 15000  # sentences per draw of batches
+SHARPNESS = 4 / 0.9  # of group 0 when the voice speaks: the exported head by the published temperature
 
 
 def load(data, shards="codes_*_??.npz"):
@@ -105,6 +106,22 @@ def talker_rows(m, text_ids, codec_ids, heard, is_frame):
     return x.index_put((b, p), sum(m.table(g)(codes[:, g]) for g in range(1, USED)), accumulate=True)
 
 
+@torch.no_grad()
+def own_draws(m, batch, share):
+    """The batch with group 0 of the history as the talker itself would have drawn it, in up to `share` of the
+    frames of a sentence: likely mistakes instead of the random ones of corrupt."""
+    text_ids, codec_ids, heard, is_frame, where, labels = batch
+    hidden = m.talker.model(talker_rows(m, text_ids, codec_ids, heard, is_frame))[where[:, 0], where[:, 1]]
+    probabilities = (SHARPNESS * m.head(0)(hidden)[:, : layout.CODES]).softmax(-1)
+    shares = share * torch.rand(len(text_ids))[where[:, 0]]
+    chosen = (labels[:, 1] >= 0) & (torch.rand(len(where)) < shares)
+    b, p = where[chosen].unbind(1)
+    drawn = torch.multinomial(probabilities[chosen], 1).squeeze(1)
+    heard, codec_ids = heard.clone(), codec_ids.clone()
+    heard[b, p + 1, 0] = codec_ids[b, p + 1] = drawn
+    return [text_ids, codec_ids, heard, is_frame, where, labels]
+
+
 def predictor_sample(labels, limit):
     """Rows whose other groups are trained: the first frame of every sentence (few) and `limit` random
     ones."""
@@ -176,6 +193,9 @@ def parse():
         "--strong", type=float, default=0.8, help="largest share of foreign sounds in the history"
     )
     parser.add_argument(
+        "--own", type=float, default=0.0, help="largest share of group 0 of the history drawn by the talker"
+    )
+    parser.add_argument(
         "--bf16", action="store_true", help="matrix products in BF16: faster or slower, by processor"
     )
     parser.add_argument("--seed", type=int, default=5)
@@ -223,7 +243,7 @@ def main():
     rng = np.random.RandomState(args.seed)
     m = talker.Talker()
     if args.resume:
-        m.load_state_dict(torch.load(args.resume))
+        talker.load_widened(m, torch.load(args.resume))
     if args.add:
         talker.add_speaker(m, args.add)
     talker.Layer.forward = torch.compile(talker.Layer.forward, dynamic=True)
@@ -237,7 +257,10 @@ def main():
             cosine = 0.5 * (1 + math.cos(math.pi * (now - begin) / budget))
             for group in opt.param_groups:
                 group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.02, cosine)
-            values = train_step(m, opt, source.next(args.strong), args.predicted, args.spectrum, args.bf16)
+            batch = source.next(args.strong)
+            if args.own:
+                batch = own_draws(m, batch, args.own)
+            values = train_step(m, opt, batch, args.predicted, args.spectrum, args.bf16)
             mean = values if mean is None else 0.98 * mean + 0.02 * values
             step += 1
             if step % 100 == 0:
