@@ -2,12 +2,15 @@
 """average.py FIRST.pt SECOND.pt SHARE OUT.pt: (1 - SHARE) of the first weights and SHARE of the second.
 
 For two stages of one training: where they lie in one valley, the weights between them keep most of what each
-can do better. Whether they do is seen in the losses of several shares, and must be looked at.
+can do better. Whether they do is seen in the losses of several shares, and must be looked at. The MLPs of the
+first may be narrower (train_talker.py --resume widens them).
 """
 
 import argparse
 
 import torch
+
+import talker
 
 
 def main():
@@ -19,6 +22,9 @@ def main():
     args = parser.parse_args()
     first, second = torch.load(args.first), torch.load(args.second)
     assert first.keys() == second.keys(), first.keys() ^ second.keys()
+    for name, wide in second.items():
+        if first[name].shape != wide.shape:
+            first[name] = talker.widened(name, first[name], wide)
     torch.save({k: (1 - args.share) * first[k] + args.share * second[k] for k in first}, args.out)
 
 

@@ -216,19 +216,20 @@ def add_speaker(m, name):
     m.table(2).weight[pitch : pitch + layout.PITCH_CODES] += who
 
 
-@torch.no_grad()
+def widened(name, narrow, wide):
+    """The matrix of an MLP with the further units of `wide`, unheard: what it computes stays the same."""
+    assert ".mlp." in name, "%s: expected %s, got %s" % (name, list(wide.shape), list(narrow.shape))
+    out = torch.zeros_like(wide) if "down_proj" in name else wide.clone()
+    out[: narrow.shape[0], : narrow.shape[1]] = narrow
+    return out
+
+
 def load_widened(m, weights):
-    """Weights whose MLPs may be narrower than those of m: the new units start random and unheard, so m
-    computes what the weights did."""
+    """Weights whose MLPs may be narrower than those of m."""
     wide = m.state_dict()
-    for name, narrow in weights.items():
-        if narrow.shape != wide[name].shape:
-            assert ".mlp." in name, "%s: expected %s, got %s" % (name, wide[name].shape, narrow.shape)
-            if "down_proj" in name:
-                wide[name].zero_()
-            wide[name][: narrow.shape[0], : narrow.shape[1]] = narrow
-        else:
-            wide[name].copy_(narrow)
+    m.load_state_dict(
+        {k: v if v.shape == wide[k].shape else widened(k, v, wide[k]) for k, v in weights.items()}
+    )
 
 
 def point_at_text(attention, kv_head, offsets, measures):
