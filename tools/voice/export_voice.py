@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """export_voice.py DATA LM.pt CODEC.pt OUT: write the model directory, weights as BF16.
 
-Configuration, tokenizer and texts are copied from flite-en/. The output heads are multiplied by `sharpened`,
+Configuration, tokenizer and texts are copied from flite-en/. The output heads are multiplied by `layout.sharpened`,
 so that the published temperature 0.9 acts like a lower one; greedy decoding does not change.
 """
 
@@ -21,12 +21,6 @@ import train_talker
 
 LEAST_UNUSED_LOGIT = 10.0  # of code 0 in the unused groups; the others have its negative
 SENTENCES = 500  # that must keep it; with 120 and their true codes an unseen frame had 1.2
-
-
-def sharpened(group):
-    """The temperature acts like 0.22 for sound, pointer and pitch, like 0.06 for the spectrum: the codec was
-    trained on its likeliest codes (make_drawn.py). Powers of two, exact in BF16."""
-    return 4.0 if group < 3 else 16.0
 
 
 @torch.no_grad()
@@ -60,11 +54,11 @@ def talker_tensors(path, data):
     m.load_state_dict(torch.load(path))
     out = {k: v.clone() for k, v in m.state_dict().items()}
     direction = unused_direction(m, data) * LEAST_UNUSED_LOGIT
-    out["talker.codec_head.weight"] *= sharpened(0)
+    out["talker.codec_head.weight"] *= layout.sharpened(0)
     for group in range(1, layout.GROUPS):
         head = out["talker.code_predictor.lm_head.%d.weight" % (group - 1)]
         if group < layout.USED_GROUPS:
-            head *= sharpened(group)
+            head *= layout.sharpened(group)
         else:
             head[0], head[1:] = direction, -direction
     return out

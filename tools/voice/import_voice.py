@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 import layout
-from export_voice import sharpened
 
 
 def main():
@@ -24,7 +23,7 @@ def main():
     lm = {k: v.float() for k, v in load_file(os.path.join(args.voice, "model.safetensors")).items()}
     for group in range(layout.USED_GROUPS):
         part = "codec_head" if group == 0 else "code_predictor.lm_head.%d" % (group - 1)
-        lm["talker.%s.weight" % part] /= sharpened(group)
+        lm["talker.%s.weight" % part] /= layout.sharpened(group)
     torch.save(lm, os.path.join(args.out, "lm.pt"))
     codec = load_file(os.path.join(args.voice, "speech_tokenizer", "model.safetensors"))
     codec = {k.removeprefix("decoder."): v.float() for k, v in codec.items()}

@@ -29,6 +29,7 @@ USED_GROUPS = 11
 SPECTRAL_PARTS = [2, 2, 3, 3, 4, 4, 6, 8]  # residual principal components of groups 3..10
 SPECTRAL_CODES = 128  # entries in use of those groups
 
+TEMPERATURE = read_json("generation_config.json")["temperature"]
 SPEAKERS = TALKER["spk_id"]
 REFERENCE = "slt"
 PITCH_CODES = 16  # of every speaker
@@ -90,6 +91,12 @@ def prompt(token_ids, speaker, english):
 
 def pitch_code(speaker, cycles):
     return cycles - FEWEST_CYCLES[speaker] + FIRST_PITCH[speaker]
+
+
+def sharpened(group):
+    """The factor of the exported heads. The temperature acts like 0.22 for sound, pointer and pitch, like 0.06 for
+    the spectrum: the codec was trained on its likeliest codes (make_drawn.py). Powers of two, exact in BF16."""
+    return 4.0 if group < 3 else 16.0
 
 
 def speaker_of(path):

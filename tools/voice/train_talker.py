@@ -25,7 +25,6 @@ from schedule import minutes_until
 USED = layout.USED_GROUPS
 HELD_BACK = 64  # sentences of the first shard of every speaker that only validate
 PART = 15000  # sentences per draw of batches
-SHARPNESS = 4 / 0.9  # of group 0 when the voice speaks: the exported head by the published temperature
 
 
 def load(data, shards="codes_*_??.npz"):
@@ -112,7 +111,8 @@ def own_draws(m, batch, share):
     frames of a sentence: likely mistakes instead of the random ones of corrupt."""
     text_ids, codec_ids, heard, is_frame, where, labels = batch
     hidden = m.talker.model(talker_rows(m, text_ids, codec_ids, heard, is_frame))[where[:, 0], where[:, 1]]
-    probabilities = (SHARPNESS * m.head(0)(hidden)[:, : layout.CODES]).softmax(-1)
+    sharpness = layout.sharpened(0) / layout.TEMPERATURE
+    probabilities = (sharpness * m.head(0)(hidden)[:, : layout.CODES]).softmax(-1)
     shares = share * torch.rand(len(text_ids))[where[:, 0]]
     chosen = (labels[:, 1] >= 0) & (torch.rand(len(where)) < shares)
     b, p = where[chosen].unbind(1)
