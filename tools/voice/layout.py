@@ -95,7 +95,8 @@ def pitch_code(speaker, cycles):
 
 def sharpened(group):
     """The factor of the exported heads. The temperature acts like 0.22 for sound, pointer and pitch, like 0.06 for
-    the spectrum: the codec was trained on its likeliest codes (make_drawn.py). Powers of two, exact in BF16."""
+    the spectrum: the codec was trained on its likeliest codes (make_drawn.py). Powers of two, exact in BF16.
+    """
     return 4.0 if group < 3 else 16.0
 
 
