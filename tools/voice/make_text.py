@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_text.py OUT [--n N] [--seed S] [--without FILE]: the training text, one sentence per line.
+"""make_text.py OUT [--n N] [--seed S] [--without FILE] [--long SHARE]: the training text, one sentence per line.
 
 Sources: example sentences and glosses of WordNet 3.0 (Debian package wordnet-base), fortune cookies
 (fortunes), runs of common words (counts of WordNet, spellings of wamerican), templates (text_templates.py),
@@ -148,7 +148,7 @@ class Words:
         return s
 
 
-def compose(n, rng, excluded):
+def compose(n, rng, excluded, shares):
     words = Words(rng)
     examples, glosses = wordnet()
     taken, seen = [], set(excluded)
@@ -166,14 +166,14 @@ def compose(n, rng, excluded):
     for kind, pool in (("examples", examples), ("glosses", glosses), ("cookies", cookies())):
         pool = sorted(set(pool))
         rng.shuffle(pool)
-        fill(int(n * SHARES[kind]), pool)
+        fill(int(n * shares[kind]), pool)
     for kind, make in (
         ("templates", words.template),
         ("runs", words.run),
         ("single", words.single),
         ("long", lambda: rng.choice(taken) + " " + rng.choice(taken)),
     ):
-        fill(int(n * SHARES[kind]), iter(make, None))
+        fill(int(n * shares[kind]), iter(make, None))
     fill(n - len(taken), iter(words.template, None))
     rng.shuffle(taken)
     return taken
@@ -185,9 +185,10 @@ def main():
     parser.add_argument("--n", type=int, default=60000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--long", type=float, default=SHARES["long"], help="share of pairs of sentences")
     args = parser.parse_args()
     excluded = {key(s) for path in [layout.HERE + "/sentences.txt"] + args.without for s in read_lines(path)}
-    sentences = compose(args.n, random.Random(args.seed), excluded)
+    sentences = compose(args.n, random.Random(args.seed), excluded, dict(SHARES, long=args.long))
     with open(args.out, "w", encoding="utf-8") as f:
         f.write("\n".join(sentences) + "\n")
     print(
