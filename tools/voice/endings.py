@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""endings.py TTS_GEN [COUNT [FIRST]]: how many of COUNT (1000) seeded runs end by their own end token.
+"""endings.py TTS_GEN [COUNT [FIRST [TOGETHER]]]: how many of COUNT (1000) seeded runs end by their own end token.
 
-The embedded voice, the sentences of the measurement and the speakers in turn, seeds FIRST (1) and following,
-published sampling, one process and one thread. Exit 1 below 99.5 %.
+The embedded voice, the sentences of the measurement (TOGETHER of them in one text; 1) and the speakers in turn,
+seeds FIRST (1) and following, published sampling, one process and one thread. Exit 1 below 99.5 %.
 """
 
 import collections
@@ -18,10 +18,17 @@ from recognise import sentences
 LEAST = 0.995
 
 
+def texts_of(together):
+    """The sentences of the measurement, `together` of them to a text, each with a mark at its end."""
+    ended = [s if s[-1] in ".?!" else s + "." for s in sentences()]
+    return [" ".join(ended[i : i + together]) for i in range(0, len(ended), together)]
+
+
 def main():
-    program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    first = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    texts, speakers = sentences(), list(layout.SPEAKERS)
+    program, (count, first, together) = sys.argv[1], map(
+        int, (sys.argv[2:] + ["1000", "1", "1"][len(sys.argv) - 2 :])
+    )
+    texts, speakers = texts_of(together), list(layout.SPEAKERS)
     with tempfile.TemporaryDirectory() as folder:
         jobs = os.path.join(folder, "jobs.jsonl")
         with open(jobs, "w", encoding="utf-8") as f:
