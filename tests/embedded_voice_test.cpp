@@ -77,7 +77,7 @@ TEST_CASE("a build without the voice says how to go on") {
 
 TEST_CASE("the rules of the voice are the file voice.json") {
   const std::unique_ptr<Model> model = load_model(kVoiceDirectory);
-  CHECK(model->rules.max_characters == 250);
+  CHECK(model->rules.max_characters == 120);
   CHECK(model->rules.upfront_text_only);
   CHECK(model->rules.spell_numbers);
   CHECK_FALSE(model->rules.description.empty());
