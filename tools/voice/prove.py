@@ -20,6 +20,7 @@ import soundfile
 
 import layout
 from recognise import sentences, word_error_rate
+from speak import speak_texts, unfinished
 
 LEAST_SNR_DB = 100.0
 
@@ -47,13 +48,12 @@ def engine(args, speaker, text, path, *options):
     subprocess.run(command, check=True)
 
 
-def engine_folder(args, name, speakers, *options, seed=None, first=None):
-    """The sentences, the speakers in turn."""
-    folder = os.path.join(args.out, name)
+def greedy_folder(args):
+    """The first sentences, the speakers in turn."""
+    folder, speakers = os.path.join(args.out, "engine_greedy"), list(layout.SPEAKERS)
     os.makedirs(folder, exist_ok=True)
-    for i, sentence in enumerate(sentences()[:first]):
-        own = [] if seed is None else ["--seed", str(seed * 1000 + i)]
-        engine(args, speakers[i % len(speakers)], sentence, "%s/%03d" % (folder, i), *options, *own)
+    for i, sentence in enumerate(sentences()[: args.compared]):
+        engine(args, speakers[i % len(speakers)], sentence, "%s/%03d" % (folder, i), "--greedy")
     return folder
 
 
@@ -85,7 +85,8 @@ def prove_words(args, speaker):
     if args.codec:
         rows.append(("true codes, codec of the voice", references + "/codec"))
     for seed in range(args.seeds):
-        folder = engine_folder(args, "engine_%s_%d" % (speaker, seed), [speaker], seed=seed)
+        folder = os.path.join(args.out, "engine_%s_%d" % (speaker, seed))
+        unfinished(speak_texts(args.tts_gen, folder, speaker, 1000 * seed, model=args.model or "embedded"))
         rows.append(("tts-gen, text to audio, seed %d" % seed, folder))
     count = len(sentences())
     print("| %s: %d sentences, PocketSphinx en-us | word error rate |\n|---|---:|" % (speaker, count))
@@ -97,7 +98,7 @@ def prove_same(args):
     """Greedy codes and waveforms of both; returns whether the claim holds."""
     official = os.path.join(args.out, "official_greedy")
     run("official.py", args.model or layout.TEMPLATE, official, "--greedy", "--first", str(args.compared))
-    ours = engine_folder(args, "engine_greedy", list(layout.SPEAKERS), "--greedy", first=args.compared)
+    ours = greedy_folder(args)
     same, worst = 0, np.inf
     for i in range(args.compared):
         a, b = read_codes("%s/%03d.json" % (official, i)), read_codes("%s/%03d.json" % (ours, i))
