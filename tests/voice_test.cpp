@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <fstream>
 #include <iostream>
 
 using namespace tts;
@@ -131,6 +132,28 @@ void check_sounds_like_speech(const Heard& heard, const std::string& text) {
   CHECK(loud_frames * 2 > heard.spoken.frames);  // not silent: pauses take less than half
 }
 
+// One thread, so that the speakers run side by side. Sanitizers: what they look for does not depend on the seed.
+void check_that_seeded_runs_end(const std::string& speaker) {
+  const int runs = kSlower == 1 ? 500 : 10;
+  DeviceChoice one_thread = cpu();
+  one_thread.options.threads = 1;
+  Engine engine(voice(), one_thread);
+  std::ifstream file(TTS_SOURCE_DIR "/tools/voice/sentences.txt");
+  std::vector<std::string> sentences;
+  for (std::string line; std::getline(file, line);) sentences.push_back(line);
+  REQUIRE(sentences.size() == 120);
+  int ended = 0;
+  for (int run = 0; run < runs; ++run) {
+    SpeakRequest request = request_of({sentences[static_cast<size_t>(run) % sentences.size()], speaker, {}});
+    request.seed = static_cast<uint64_t>(run + 1);
+    const FinishReason finish = engine.speak(request, {}).finish;
+    ended += finish == FinishReason::eos;
+    if (finish != FinishReason::eos) std::cout << "seed " << run + 1 << ": " << str(finish) << '\n';
+  }
+  std::cout << speaker << ": " << ended << " of " << runs << " runs ended by their end token\n";
+  CHECK(ended >= 0.995 * runs);
+}
+
 struct FirstSample {
   double wall_ms = 0, processor_ms = 0;  // from the start of the process
 };
@@ -191,6 +214,9 @@ TEST_CASE("sampled sentences end by themselves and sound like speech") {
     check_sounds_like_speech(speak(engine, request), request.text);
   }
 }
+
+TEST_CASE("seeded runs of slt end by their end token") { check_that_seeded_runs_end("slt"); }
+TEST_CASE("seeded runs of rms end by their end token") { check_that_seeded_runs_end("rms"); }
 
 TEST_CASE("the two speakers differ: a high and a deep voice") {
   REQUIRE(voice()->config.talker.speakers.size() == 2);
