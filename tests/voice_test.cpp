@@ -132,7 +132,8 @@ void check_sounds_like_speech(const Heard& heard, const std::string& text) {
   CHECK(loud_frames * 2 > heard.spoken.frames);  // not silent: pauses take less than half
 }
 
-// One thread, so that the speakers run side by side. Sanitizers: what they look for does not depend on the seed.
+// One thread, so that the speakers run side by side. Sanitizers: what they look for does not depend on the
+// seed.
 void check_that_seeded_runs_end(const std::string& speaker) {
   const int runs = kSlower == 1 ? 500 : 10;
   DeviceChoice one_thread = cpu();
