@@ -25,35 +25,15 @@ from speak import speak_texts, unfinished
 LEAST_SNR_DB = 100.0
 
 
-def engine(args, speaker, text, path, *options):
-    """One sentence through tts-gen: PATH.wav and PATH.json."""
-    command = [
-        args.tts_gen,
-        "-m",
-        args.model or "embedded",
-        "-s",
-        speaker,
-        "-l",
-        "english",
-        "--format",
-        "wavf32",
-        "-q",
-        "-o",
-        path + ".wav",
-        "--codes",
-        path + ".json",
-        *options,
-        text,
-    ]
-    subprocess.run(command, check=True)
-
-
 def greedy_folder(args):
-    """The first sentences, the speakers in turn."""
+    """The first sentences through tts-gen, the speakers in turn: samples and codes."""
     folder, speakers = os.path.join(args.out, "engine_greedy"), list(layout.SPEAKERS)
     os.makedirs(folder, exist_ok=True)
     for i, sentence in enumerate(sentences()[: args.compared]):
-        engine(args, speakers[i % len(speakers)], sentence, "%s/%03d" % (folder, i), "--greedy")
+        path = "%s/%03d" % (folder, i)
+        command = [args.tts_gen, "-m", args.model, "-s", speakers[i % len(speakers)], "-l", "english", "-q"]
+        command += ["--greedy", "--format", "wavf32", "-o", path + ".wav", "--codes", path + ".json"]
+        subprocess.run(command + [sentence], check=True)
     return folder
 
 
@@ -86,7 +66,8 @@ def prove_words(args, speaker):
         rows.append(("true codes, codec of the voice", references + "/codec"))
     for seed in range(args.seeds):
         folder = os.path.join(args.out, "engine_%s_%d" % (speaker, seed))
-        unfinished(speak_texts(args.tts_gen, folder, speaker, 1000 * seed, model=args.model or "embedded"))
+        results = speak_texts(args.tts_gen, folder, speaker, 1000 * seed, model=args.model)
+        assert not unfinished(results), folder + ": every sentence must end by its end token"
         rows.append(("tts-gen, text to audio, seed %d" % seed, folder))
     count = len(sentences())
     print("| %s: %d sentences, PocketSphinx en-us | word error rate |\n|---|---:|" % (speaker, count))
@@ -97,7 +78,8 @@ def prove_words(args, speaker):
 def prove_same(args):
     """Greedy codes and waveforms of both; returns whether the claim holds."""
     official = os.path.join(args.out, "official_greedy")
-    run("official.py", args.model or layout.TEMPLATE, official, "--greedy", "--first", str(args.compared))
+    model = layout.TEMPLATE if args.model == "embedded" else args.model
+    run("official.py", model, official, "--greedy", "--first", str(args.compared))
     ours = greedy_folder(args)
     same, worst = 0, np.inf
     for i in range(args.compared):
@@ -120,7 +102,7 @@ def main():
     parser.add_argument("data", help="folder with flite_dump, vq.npz, move_SPEAKER.npz and me.txt")
     parser.add_argument("out")
     parser.add_argument("--tts-gen", required=True)
-    parser.add_argument("--model", help="model directory instead of the embedded one")
+    parser.add_argument("--model", default="embedded", help="model directory instead of the embedded one")
     parser.add_argument("--codec", help="codec.pt of the training")
     parser.add_argument("--seeds", type=int, default=2, help="runs of the word error rate; 0: only claim 2")
     parser.add_argument("--compared", type=int, default=120, help="sentences of claim 2; 0: only claim 1")
